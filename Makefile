@@ -1,0 +1,42 @@
+# The front door: `make` prints what there is.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install repro test lint format lock
+
+help:  ## Print this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(BIN)/installed  ## Create .venv with the pinned dependencies
+
+$(BIN)/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 to 3.13 is needed: make PYTHON=python3.12"; exit 1; }
+	@echo "Installing the pinned dependencies into .venv: about 500 MB to download, two minutes."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+repro: install  ## Run what has changed of the pipeline, and print the metrics
+	@dvc repro
+	@dvc metrics show
+	@echo "Look next: results/figures/*.png, results/history.csv, or dvc plots show"
+
+test: install  ## Run the tests
+	@pytest
+
+lint: install  ## Check style and types
+	@ruff check
+	@ruff format --check --quiet
+	@mypy
+
+format: install  ## Format the code
+	@ruff check --fix
+	@ruff format
+
+lock: install  ## Renew requirements.lock from pyproject.toml
+	@$(BIN)/python -m pip install --quiet uv
+	@uv pip compile --quiet --upgrade --group dev pyproject.toml -o requirements.lock

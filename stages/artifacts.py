@@ -1,0 +1,289 @@
+"""Every file that passes between stages: where it is, how it is written, how it is read.
+
+Whatever is written is a function of its content alone (no times, no names of machines), goes beside its destination
+first, and is renamed when it is whole. Relative paths start at the project's folder, where DVC runs the stages.
+"""
+
+import csv
+import json
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.sparse
+from numpy.typing import NDArray
+
+from stages.console import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+SPLITS = ("train", "test")
+
+RAW = Path("data/raw")
+FEATURES = Path("data/features")
+MODEL = Path("models/model.keras")
+HISTORY = Path("results/history.csv")
+METRICS = Path("results/metrics.json")
+PREDICTIONS = Path("results/predictions.parquet")
+FIGURES = Path("results/figures")
+
+_REVIEWS = pa.schema([("tokens", pa.list_(pa.int32())), ("label", pa.uint8())])
+_VOCABULARY = pa.schema([("word", pa.string()), ("count", pa.int64())])
+_COLUMNS = pa.schema([("column", pa.int32()), ("word", pa.string())])
+_PREDICTIONS = pa.schema([("row", pa.int64()), ("label", pa.uint8()), ("probability", pa.float32())])
+
+
+# Writing and reading in general
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` for a file or folder to be written to, and rename it to `path` when that went well.
+
+    Whatever was at `path` stays until then. When the block raises, what it wrote is removed.
+    """
+    beside = path.with_name(f".{path.name}.partial")
+    _remove(beside)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield beside
+        if beside.is_dir():
+            _remove(path)
+        beside.replace(path)
+    finally:
+        _remove(beside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reading(path: Path, stage: str) -> Iterator[None]:
+    """Turn what libraries say of a file that is missing or damaged into a line that names the file and the remedy."""
+    remedy = f"rebuild it with `dvc repro --force --single-item {stage}`"
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: build it with `dvc repro {stage}`") from None
+    except (pa.ArrowException, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}): {remedy}") from None
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_table(path: Path, schema: pa.Schema, columns: Sequence[Any]) -> None:
+    pq.write_table(pa.table(list(columns), schema=schema), path, compression="zstd")
+
+
+# data/raw: what `download` hands to `vectorize`
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Some reviews as token ids, one after the other; review i is `tokens[offsets[i]:offsets[i + 1]]`."""
+
+    tokens: NDArray[np.int32]
+    """(tokens,) frequency ranks from 1."""
+    offsets: NDArray[np.int32]
+    """(rows + 1,) where each review starts."""
+    labels: NDArray[np.uint8]
+    """(rows,) 1 = positive, 0 = negative."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a corpus came from: nothing in it differs between two mirrors of the same data."""
+
+    name: str
+    train_rows: int
+    test_rows: int
+    sha256: str
+    """Of the content: tokens, lengths and labels of both splits, and the vocabulary."""
+
+
+def write_reviews(folder: Path, split: str, batches: Iterable[Reviews]) -> None:
+    """Write `{split}.parquet` under `folder`, batch by batch, each batch a row group."""
+    with pq.ParquetWriter(folder / f"{split}.parquet", _REVIEWS, compression="zstd") as writer:
+        for batch in batches:
+            tokens = pa.ListArray.from_arrays(pa.array(batch.offsets), pa.array(batch.tokens))
+            writer.write_table(pa.table([tokens, pa.array(batch.labels)], schema=_REVIEWS))
+
+
+def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
+    """Read a split of data/raw in its order, at most `rows` reviews at a time."""
+    path = RAW / f"{split}.parquet"
+    with _reading(path, "download"), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names):
+            tokens = batch.column("tokens")
+            offsets = tokens.offsets.to_numpy()
+            yield Reviews(tokens.flatten().to_numpy(), offsets - offsets[0], batch.column("label").to_numpy())
+
+
+def write_vocabulary(folder: Path, words: Sequence[str], counts: NDArray[np.int64]) -> None:
+    """Write vocabulary.parquet: row r - 1 holds the word of rank r and how often the training split has it."""
+    _write_table(folder / "vocabulary.parquet", _VOCABULARY, [words, counts])
+
+
+def read_vocabulary() -> list[str]:
+    """The words of data/raw by rank: word r - 1 has rank r."""
+    path = RAW / "vocabulary.parquet"
+    with _reading(path, "download"):
+        words: list[str] = pq.read_table(path, columns=["word"]).column("word").to_pylist()
+        return words
+
+
+def write_source(folder: Path, source: Source) -> None:
+    """Write source.json."""
+    _write_json(folder / "source.json", asdict(source))
+
+
+def read_source() -> Source:
+    """Where the corpus in data/raw came from."""
+    path = RAW / "source.json"
+    with _reading(path, "download"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Source(**{field.name: content[field.name] for field in fields(Source)})
+
+
+# data/features: what `vectorize` hands to `train` and `evaluate`
+
+
+@dataclass(frozen=True)
+class Features:
+    """Multi-hot rows and their labels."""
+
+    matrix: scipy.sparse.csr_matrix
+    """(rows, columns) float32 CSR, indices sorted, no duplicates."""
+    labels: NDArray[np.float32]
+    """(rows,) 0 or 1."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, rows: slice) -> "Features":
+        return Features(self.matrix[rows], self.labels[rows])
+
+
+def write_part(folder: Path, split: str, number: int, part: Features) -> None:
+    """Write one part of a split: part-NNNNN.npz, uncompressed for speed, and part-NNNNN.labels.npy."""
+    stem = folder / split / f"part-{number:05d}"
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    scipy.sparse.save_npz(f"{stem}.npz", part.matrix, compressed=False)
+    np.save(f"{stem}.labels.npy", part.labels, allow_pickle=False)
+
+
+def read_parts(split: str) -> Iterator[Features]:
+    """Read the parts of a split in order."""
+    paths = sorted((FEATURES / split).glob("part-*.npz"))
+    if not paths:
+        raise UserError(f"{FEATURES / split} holds no features: build them with `dvc repro vectorize`")
+    for path in paths:
+        with _reading(path, "vectorize"):
+            matrix = scipy.sparse.load_npz(path)
+        labels = path.with_suffix(".labels.npy")
+        with _reading(labels, "vectorize"):
+            yield Features(matrix, np.load(labels, allow_pickle=False))
+
+
+def read_features(split: str) -> Features:
+    """Read a whole split into memory."""
+    parts = list(read_parts(split))
+    if len(parts) == 1:
+        return parts[0]
+    matrix = scipy.sparse.vstack([part.matrix for part in parts], format="csr")
+    return Features(matrix, np.concatenate([part.labels for part in parts]))
+
+
+def write_columns(folder: Path, words: Sequence[str]) -> None:
+    """Write columns.parquet: what each column of the features stands for."""
+    _write_table(folder / "columns.parquet", _COLUMNS, [np.arange(len(words), dtype=np.int32), words])
+
+
+# models/ and results/: what `train` hands to `evaluate`, and what `evaluate` hands to people
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of the hold-out run, as Keras's `History` has it."""
+
+    epoch: int
+    """From 1."""
+    loss: float
+    binary_accuracy: float
+    val_loss: float
+    val_binary_accuracy: float
+
+
+def write_model(model: "keras.Model") -> None:
+    """Write models/model.keras so that the same weights give the same bytes.
+
+    A .keras file is a zip, and Keras puts the date of saving into it, and zipfile the times of the members: they are
+    replaced by a constant here.
+    """
+    with replacing(MODEL) as path:
+        saved = path.with_name(f"{path.name}.saved.keras")
+        try:
+            model.save(saved)
+            with zipfile.ZipFile(saved) as members, zipfile.ZipFile(path, "w") as steady:
+                for name in members.namelist():
+                    content = members.read(name)
+                    if name == "metadata.json":
+                        content = json.dumps(json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}).encode()
+                    steady.writestr(zipfile.ZipInfo(name), content)
+        finally:
+            saved.unlink(missing_ok=True)
+
+
+def read_model() -> "keras.Model":
+    """Read models/model.keras, compiled as it was trained."""
+    import keras  # here, because the stages before `train` do without TensorFlow
+
+    with _reading(MODEL, "train"):
+        return keras.models.load_model(MODEL, safe_mode=True)
+
+
+def write_history(epochs: Iterable[Epoch]) -> None:
+    """Write results/history.csv, a row per epoch of the hold-out run, values to six decimals."""
+    with replacing(HISTORY) as path, path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Epoch))
+        for record in epochs:
+            number, *values = asdict(record).values()
+            writer.writerow([number, *(f"{value:.6f}" for value in values)])
+
+
+def read_history() -> list[Epoch]:
+    """The epochs of the hold-out run, in order."""
+    with _reading(HISTORY, "train"), HISTORY.open(encoding="utf-8", newline="") as file:
+        return [Epoch(int(row.pop("epoch")), **{key: float(row[key]) for key in row}) for row in csv.DictReader(file)]
+
+
+def write_metrics(metrics: dict[str, Any]) -> None:
+    """Write results/metrics.json, the one result that is in git."""
+    with replacing(METRICS) as path:
+        _write_json(path, metrics)
+
+
+def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:
+    """Write results/predictions.parquet: the test split's rows in order, each (row, label, probability)."""
+    with replacing(PREDICTIONS) as path:
+        _write_table(
+            path, _PREDICTIONS, [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
+        )

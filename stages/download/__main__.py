@@ -1,0 +1,41 @@
+"""Get a corpus, check it, and write it as token ids, labels and vocabulary.
+
+Reads   the first source of `data.sources` that can be had
+Writes  data/raw/{train,test}.parquet, vocabulary.parquet, source.json
+"""
+
+from stages import artifacts, console, params
+from stages.download import imdb
+from stages.download.corpus import Corpus, Digest, sha256
+
+SOURCES = {"imdb": imdb.load}
+
+
+def main() -> None:
+    """Run the stage."""
+    settings = params.load().data
+    corpus = SOURCES[settings.sources[0]]()
+    source = write(corpus)
+    console.say(
+        f"{source.name}: {source.train_rows:,} training and {source.test_rows:,} test reviews, "
+        f"{len(corpus.words):,} words -> {artifacts.RAW}"
+    )
+
+
+def write(corpus: Corpus) -> artifacts.Source:
+    """Write a corpus to data/raw, and say what it was."""
+    digests = {split: Digest() for split in artifacts.SPLITS}
+    with artifacts.replacing(artifacts.RAW) as folder:
+        folder.mkdir()
+        for split, digest in digests.items():
+            artifacts.write_reviews(folder, split, digest.through(corpus.splits[split]))
+        artifacts.write_vocabulary(folder, corpus.words, corpus.counts)
+        source = artifacts.Source(
+            corpus.source, digests["train"].rows, digests["test"].rows, sha256(corpus.words, digests.values())
+        )
+        artifacts.write_source(folder, source)
+    return source
+
+
+if __name__ == "__main__":
+    console.run(main, __doc__)

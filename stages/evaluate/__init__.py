@@ -1,0 +1,1 @@
+"""Stage `evaluate`: what the trained network is worth, in numbers and in pictures."""

@@ -1,0 +1,122 @@
+"""The schema of params.yaml: one class per section, one field per parameter.
+
+Each field's description says what is allowed, and is what a user reads when a value is not.
+"""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from stages.console import UserError
+
+PARAMS = Path("params.yaml")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Data(_Section):
+    """Where reviews come from: read by `download`."""
+
+    sources: Annotated[list[Literal["imdb"]], Field(min_length=1, description="a list of one or more of: imdb")]
+
+
+class Vectorize(_Section):
+    """Shape of the multi-hot matrices: read by `vectorize`."""
+
+    num_words: Annotated[int, Field(ge=4, le=2**31 - 1, description="a whole number from 4")]
+    rows_per_part: Annotated[int, Field(ge=1, le=10**7, description="a whole number from 1 to 10000000")]
+
+
+class Train(_Section):
+    """The network and how it is trained: read by `train`.
+
+    `activation`, `optimizer` and `loss` are names that Keras knows. Keras is not imported here, since that takes
+    seconds: `stages.train.network` looks the names up.
+    """
+
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
+    hidden_units: Annotated[
+        list[Annotated[int, Field(ge=1, le=2**16)]], Field(description="a list of whole numbers from 1 to 65536")
+    ]
+    activation: Annotated[str, Field(description="the name of a Keras activation, such as relu")]
+    optimizer: Annotated[str, Field(description="the name of a Keras optimizer, such as rmsprop")]
+    learning_rate: Annotated[float, Field(gt=0, description="a number above 0")]
+    loss: Annotated[str, Field(description="the name of a Keras loss, such as binary_crossentropy")]
+    batch_size: Annotated[int, Field(ge=1, le=10**6, description="a whole number from 1 to 1000000")]
+    holdout_rows: Annotated[int, Field(ge=1, description="a whole number from 1, below the number of training rows")]
+    holdout_epochs: Annotated[int, Field(ge=1, description="a whole number from 1")]
+    epochs: Annotated[
+        Annotated[int, Field(ge=1)] | Literal["best"], Field(description="a whole number from 1, or best")
+    ]
+
+
+class Params(_Section):
+    """All of params.yaml."""
+
+    data: Annotated[Data, Field(description="a section")]
+    vectorize: Annotated[Vectorize, Field(description="a section")]
+    train: Annotated[Train, Field(description="a section")]
+
+
+def load() -> Params:
+    """Read and check params.yaml.
+
+    The whole file is checked whichever stage asks, so that a mistake in `train` shows before `download` works.
+
+    Raises:
+        UserError: the file cannot be read, or a key is unknown, missing or has a value that is not allowed.
+    """
+    try:
+        values = YAML(typ="safe").load(PARAMS.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{PARAMS} is missing: run this in the project's folder, or `git checkout {PARAMS}`") from None
+    except (YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{PARAMS}:{mark.line + 1}" if mark else str(PARAMS)
+        raise UserError(f"{where} is not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        lines = dict.fromkeys(_explain(detail) for detail in error.errors(include_url=False))
+        raise UserError("\n".join(lines)) from None
+
+
+def _explain(error: ErrorDetails) -> str:
+    """One line for one of pydantic's errors: the key's path, the value, what is allowed."""
+    section: type[BaseModel] = Params
+    path: list[str] = []
+    allowed = f"sections {', '.join(Params.model_fields)}"
+    for step in error["loc"]:
+        field = section.model_fields.get(str(step))
+        if field is None:
+            break
+        path.append(str(step))
+        allowed = field.description or ""
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        section = field.annotation
+    key = ".".join(path) + "".join(f"[{step}]" for step in error["loc"] if isinstance(step, int))
+    if error["type"] == "extra_forbidden":
+        return _unknown(key, str(error["loc"][-1]), list(section.model_fields))
+    if error["type"] == "missing":
+        return f"{PARAMS}: {key} is missing; expected {allowed}"
+    return f"{PARAMS}: {key or 'the file'} is {_short(error['input'])}; expected {allowed}"
+
+
+def _unknown(section: str, name: str, known: list[str]) -> str:
+    prefix = f"{section}." if section else ""
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(prefix + key for key in known)}"
+    return f"{PARAMS}: {prefix}{name} is not a parameter; {hint}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,32 @@
+"""Fit on a hold-out split and record every epoch, then fit a fresh network on all training rows.
+
+Reads   data/features/train/
+Writes  results/history.csv (the hold-out run), models/model.keras (the final network)
+"""
+
+from stages import artifacts, console, params
+
+
+def main() -> None:
+    """Run the stage."""
+    settings = params.load().train
+    from stages.train import loop, network  # here, because TensorFlow takes seconds to import
+
+    features = artifacts.read_features("train")
+    holdout, rest = loop.split(features, settings.holdout_rows)
+    trainer = loop.Trainer(network.build(features.matrix.shape[1], settings), settings)
+
+    console.say(f"hold-out run: {len(rest):,} rows, validated on {len(holdout):,}")
+    history = trainer.fit(rest, settings.holdout_epochs, holdout)
+    artifacts.write_history(history)
+
+    epochs = loop.best(history).epoch if settings.epochs == "best" else settings.epochs
+    console.say(f"final network: {len(features):,} rows, {epochs} epochs")
+    trainer.reset()
+    trainer.fit(features, epochs)
+    artifacts.write_model(trainer.network)
+    console.say(f"-> {artifacts.HISTORY}, {artifacts.MODEL}")
+
+
+if __name__ == "__main__":
+    console.run(main, __doc__)

@@ -1,0 +1,1 @@
+"""Stage `vectorize`: turns token ids into multi-hot CSR matrices."""
