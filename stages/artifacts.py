@@ -177,7 +177,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, rows: slice) -> "Features":
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> "Features":
         return Features(self.matrix[rows], self.labels[rows])
 
 
@@ -234,8 +234,8 @@ class Epoch:
 def write_model(model: "keras.Model") -> None:
     """Write models/model.keras so that the same weights give the same bytes.
 
-    A .keras file is a zip, and Keras puts the date of saving into it, and zipfile the times of the members: they are
-    replaced by a constant here.
+    A .keras file is a zip. What Keras and zipfile put into it that differs from run to run is replaced: the times of
+    the members, the date of saving, and the memory addresses by which the configuration marks objects that are shared.
     """
     with replacing(MODEL) as path:
         saved = path.with_name(f"{path.name}.saved.keras")
@@ -244,11 +244,25 @@ def write_model(model: "keras.Model") -> None:
             with zipfile.ZipFile(saved) as members, zipfile.ZipFile(path, "w") as steady:
                 for name in members.namelist():
                     content = members.read(name)
-                    if name == "metadata.json":
-                        content = json.dumps(json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}).encode()
+                    if name.endswith(".json"):
+                        content = _steady_json(content)
                     steady.writestr(zipfile.ZipInfo(name), content)
         finally:
             saved.unlink(missing_ok=True)
+
+
+def _steady_json(content: bytes) -> bytes:
+    """Rewrite a JSON member of a .keras file without the time and the memory addresses in it."""
+    numbers: dict[int, int] = {}
+
+    def steady(values: dict[str, Any]) -> dict[str, Any]:
+        if "date_saved" in values:
+            values["date_saved"] = "1980-01-01@00:00:00"
+        if "shared_object_id" in values:
+            values["shared_object_id"] = numbers.setdefault(values["shared_object_id"], len(numbers))
+        return values
+
+    return json.dumps(json.loads(content, object_hook=steady)).encode()
 
 
 def read_model() -> "keras.Model":
@@ -256,6 +270,7 @@ def read_model() -> "keras.Model":
     import keras  # here, because the stages before `train` do without TensorFlow
 
     with _reading(MODEL, "train"):
+        MODEL.stat()  # Keras does not say that a file is missing in a way that code can tell
         return keras.models.load_model(MODEL, safe_mode=True)
 
 
@@ -272,7 +287,10 @@ def write_history(epochs: Iterable[Epoch]) -> None:
 def read_history() -> list[Epoch]:
     """The epochs of the hold-out run, in order."""
     with _reading(HISTORY, "train"), HISTORY.open(encoding="utf-8", newline="") as file:
-        return [Epoch(int(row.pop("epoch")), **{key: float(row[key]) for key in row}) for row in csv.DictReader(file)]
+        names, *rows = list(csv.reader(file))
+        if names != [field.name for field in fields(Epoch)] or not rows:
+            raise ValueError(f"expected epochs under the header {','.join(field.name for field in fields(Epoch))}")
+        return [Epoch(int(number), *map(float, values)) for number, *values in rows]
 
 
 def write_metrics(metrics: dict[str, Any]) -> None:

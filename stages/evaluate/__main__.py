@@ -10,12 +10,12 @@ from stages import artifacts, console
 def main() -> None:
     """Run the stage."""
     from stages.evaluate import figures, metrics  # here, because TensorFlow takes seconds to import
-    from stages.train import loop
+    from stages.train import loop, sparse
 
     source, history = artifacts.read_source(), artifacts.read_history()
     network, test = artifacts.read_model(), artifacts.read_features("test")
-    probabilities = loop.predict(network, test.matrix)
-    numbers = metrics.summary(source, history, network, test.labels, probabilities)
+    probabilities = sparse.predict(network, test)
+    numbers = metrics.summary(source, history, loop.evaluate(network, test))
     artifacts.write_predictions(test.labels, probabilities)
     artifacts.write_metrics(numbers)
     with artifacts.replacing(artifacts.FIGURES) as folder:

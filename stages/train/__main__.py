@@ -17,7 +17,8 @@ def main() -> None:
     trainer = loop.Trainer(network.build(features.matrix.shape[1], settings), settings)
 
     console.say(f"hold-out run: {len(rest):,} rows, validated on {len(holdout):,}")
-    history = trainer.fit(rest, settings.holdout_epochs, holdout)
+    logs = trainer.fit(rest, settings.holdout_epochs, holdout)
+    history = [artifacts.Epoch(number, **values) for number, values in enumerate(logs, start=1)]
     artifacts.write_history(history)
 
     epochs = loop.best(history).epoch if settings.epochs == "best" else settings.epochs

@@ -1,6 +1,5 @@
 """The network: multi-hot in, the probability of a positive review out."""
 
-from collections.abc import Callable
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
@@ -15,19 +14,19 @@ from stages.params import PARAMS, Train
 def build(columns: int, settings: Train) -> keras.Sequential:
     """A compiled network of Dense layers with fresh weights.
 
-    Only standard layers, so that Keras alone can load it; they train on sparse rows through `apply`.
+    Only standard layers, so that Keras alone can load it; they train on sparse rows through `stages.train.sparse`.
 
     Args:
         columns: width of the features.
         settings: the section `train` of params.yaml; its seed decides the weights.
 
     Raises:
-        UserError: Keras knows no activation, optimizer or loss of that name.
+        UserError: Keras knows no activation, optimizer or loss of that name, or it does not fit this network.
     """
-    optimizer = _named(keras.optimizers, settings.optimizer, "train.optimizer")
+    activation = _named(keras.activations, "activation", settings.activation)
+    optimizer = _named(keras.optimizers, "optimizer", settings.optimizer)
+    loss = _named(keras.losses, "loss", settings.loss)
     optimizer.learning_rate = settings.learning_rate
-    activation = _named(keras.activations, settings.activation, "train.activation")
-    _named(keras.losses, settings.loss, "train.loss")
     keras.utils.set_random_seed(settings.seed)
     hidden = [
         keras.layers.Dense(units, activation, name=f"hidden_{number}")
@@ -35,35 +34,41 @@ def build(columns: int, settings: Train) -> keras.Sequential:
     ]
     output = keras.layers.Dense(1, "sigmoid", name="probability")
     network = keras.Sequential([keras.Input((columns,), name="columns"), *hidden, output], name="sentiment")
-    network.compile(optimizer, settings.loss, metrics=["binary_accuracy"])
+    network.compile(optimizer, loss, metrics=["binary_accuracy"])
+    _try_out(network, settings)
     return network
 
 
-def apply(network: keras.Sequential, rows: tf.SparseTensor) -> tf.Tensor:
-    """What `network(rows)` means, with the first product done on sparse rows.
-
-    Keras's own Dense makes a detour through embeddings for a SparseTensor, at twice the cost.
-
-    Args:
-        network: as `build` makes it.
-        rows: (batch, columns) float32.
-
-    Returns:
-        (batch, 1) float32 probabilities.
-    """
-    first, *rest = network.layers
-    outputs = first.activation(tf.sparse.sparse_dense_matmul(rows, first.kernel) + first.bias)
-    for layer in rest:
-        outputs = layer(outputs)
-    return outputs
-
-
-def _named(module: ModuleType, name: str, key: str) -> Any:
-    """What Keras calls `name` in one of its modules."""
-    get: Callable[[str], Any] = module.get
+def _try_out(network: keras.Sequential, settings: Train) -> None:
+    """Refuse an activation or a loss that Keras knows, but that is not made for one probability per review."""
     try:
-        return get(name)
-    except (ValueError, TypeError):
-        near = get_close_matches(name.lower(), [known.lower() for known in dir(module) if known[0] != "_"], n=3)
-        hint = f"; nearest: {', '.join(near)}" if near else ""
-        raise UserError(f"{PARAMS}: {key} is {name!r}, which {module.__name__} does not know{hint}") from None
+        probabilities = network(tf.zeros((2, network.input_shape[1])))
+    except Exception:  # Keras and TensorFlow raise what they like here
+        raise UserError(
+            f"{PARAMS}: train.activation is {settings.activation!r}; expected one that takes and gives a number a unit"
+        ) from None
+    try:
+        network.compute_loss(y=tf.constant([[0.0], [1.0]]), y_pred=probabilities)
+    except Exception:
+        raise UserError(
+            f"{PARAMS}: train.loss is {settings.loss!r}; expected one that compares a probability with 0 or 1, "
+            "such as binary_crossentropy"
+        ) from None
+
+
+def _named(module: ModuleType, key: str, name: str) -> Any:
+    """What Keras calls `name` in one of its modules."""
+    if _known(module, name):
+        return module.get(name)
+    names = sorted({known.lower() for known in dir(module) if _known(module, known)})
+    near = get_close_matches(name.lower(), names, n=3, cutoff=0)
+    raise UserError(
+        f"{PARAMS}: train.{key} is {name!r}; expected a name in {module.__name__}, such as {', '.join(near)}"
+    )
+
+
+def _known(module: ModuleType, name: str) -> bool:
+    try:
+        return module.get(name) is not None
+    except (ValueError, TypeError, KeyError):
+        return False

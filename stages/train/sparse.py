@@ -1,0 +1,99 @@
+"""CSR rows as TensorFlow takes them: blocks of one batch each, and their product with the first layer.
+
+Keras's own Dense makes a detour through embeddings for a SparseTensor, at twice the cost of the product itself. Here
+the product is TensorFlow's, and all that follows it (bias, activation, other layers) is Keras's.
+"""
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from stages.artifacts import Features
+
+_ALIGNED = 16
+"""Entries to a cache line: a block that starts on one is read where it lies, and not copied."""
+_WIDEST = 16
+"""Units at a time: TensorFlow's product on a CPU takes several times as long a unit from 32 units on."""
+
+
+class Blocks(NamedTuple):
+    """Rows in the order in which they are used, a block for each batch, all blocks padded to one width."""
+
+    index: tf.Tensor
+    """(batches, width, 2) int32: an entry's row within its batch, and its column; 0, 0 in the padding."""
+    value: tf.Tensor
+    """(batches, width) float32: an entry's value; 0 in the padding."""
+    label: tf.Tensor
+    """(rows, 1) float32."""
+
+
+SPEC = (
+    tf.TensorSpec([None, None, 2], tf.int32),
+    tf.TensorSpec([None, None], tf.float32),
+    tf.TensorSpec([None, 1], tf.float32),
+)
+"""Shapes and types of `Blocks`: one trace of a function is good for any number of rows."""
+
+
+def blocks(features: Features, batch_size: int) -> Blocks:
+    """Lay rows out in batches of `batch_size`, the last of which may be short."""
+    matrix, rows = features.matrix, len(features)
+    cuts = matrix.indptr[np.append(np.arange(0, rows, batch_size), rows)]
+    batches, width = len(cuts) - 1, -(-int(np.diff(cuts).max()) // _ALIGNED) * _ALIGNED
+    index, value = np.zeros((batches, width, 2), np.int32), np.zeros((batches, width), np.float32)
+    row = np.repeat(np.arange(rows, dtype=np.int32) % batch_size, np.diff(matrix.indptr))
+    for batch, (start, stop) in enumerate(pairwise(cuts)):
+        index[batch, : stop - start, 0] = row[start:stop]
+        index[batch, : stop - start, 1] = matrix.indices[start:stop]
+        value[batch, : stop - start] = matrix.data[start:stop]
+    return Blocks(*map(tf.convert_to_tensor, (index, value, features.labels[:, None])))
+
+
+def apply(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """What `network` gives for one block.
+
+    Args:
+        network: Dense layers, as `stages.train.network.build` makes them.
+        index: (width, 2) int32, as in `Blocks`.
+        value: (width,) float32.
+        rows: how many rows the block has, scalar int32.
+
+    Returns:
+        (rows, 1) float32 probabilities.
+    """
+    first, *rest = network.layers
+    outputs = first.activation(_product(index, value, rows, first.kernel.value) + first.bias)
+    for layer in rest:
+        outputs = layer(outputs)
+    return outputs
+
+
+def _product(index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """The block as a (rows, columns) matrix times a (columns, units) kernel, with a gradient to the kernel alone."""
+    shape = tf.stack([tf.cast(rows, tf.int64), kernel.shape[0]])
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def product(some: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return tf.raw_ops.SparseTensorDenseMatMul(
+                a_indices=index, a_values=value, a_shape=shape, b=upstream, adjoint_a=True
+            )
+
+        return tf.raw_ops.SparseTensorDenseMatMul(a_indices=index, a_values=value, a_shape=shape, b=some), gradient
+
+    units = kernel.shape[1]
+    return tf.concat([product(kernel[:, start : start + _WIDEST]) for start in range(0, units, _WIDEST)], axis=1)
+
+
+def predict(network: keras.Sequential, features: Features, batch_size: int = 2048) -> NDArray[np.float32]:
+    """The probability that each row is positive, (rows,) float32; the batch size does not change it."""
+    index, value, label = blocks(features, batch_size)
+    outputs = [
+        apply(network, index[batch], value[batch], min(batch_size, len(label) - batch * batch_size))
+        for batch in range(len(index))
+    ]
+    return np.concatenate(outputs)[:, 0]

@@ -1,0 +1,38 @@
+"""What several tests need: folders to work in, reviews made up, IMDB where it is at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.artifacts import Reviews
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+SHARED_MIRROR = f"{SHARED}#sha256=6814c0beea01878740d178d45caaf84fa878f5f452bd5f6bb6b5e3add8655f32"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, as if it were the project's."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def imdb_mirror() -> str:
+    """A value of IMDB_MIRROR that holds the real data."""
+    mirror = os.environ.get("IMDB_MIRROR") or (SHARED_MIRROR if (SHARED / "imdb.npz").exists() else "")
+    if not mirror:
+        pytest.skip("IMDB is not at hand: set IMDB_MIRROR")
+    return mirror
+
+
+def random_reviews(rows: int, words: int, seed: int) -> Reviews:
+    """Reviews of 1 to 40 tokens drawn at random, frequent words first, with the labels in no order."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(1, 40, rows)
+    tokens = (words * generator.random(lengths.sum()) ** 3).astype(np.int32) + np.int32(1)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return Reviews(tokens, offsets, generator.integers(0, 2, rows).astype(np.uint8))

@@ -1,0 +1,161 @@
+"""Files between stages: read as written, never half-written, the same bytes for the same content."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import scipy.sparse
+
+from stages import artifacts
+from stages.artifacts import Epoch, Features, Reviews
+from stages.console import UserError
+from tests.conftest import ROOT, random_reviews
+
+
+def slices(reviews: Reviews, size: int) -> list[Reviews]:
+    offsets = reviews.offsets
+    return [
+        Reviews(
+            reviews.tokens[offsets[a] : offsets[min(a + size, len(reviews))]],
+            offsets[a : a + size + 1] - offsets[a],
+            reviews.labels[a : a + size],
+        )
+        for a in range(0, len(reviews), size)
+    ]
+
+
+def lists(batches: list[Reviews]) -> list[list[int]]:
+    return [
+        batch.tokens[a:b].tolist()
+        for batch in batches
+        for a, b in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("written", "read"), [(100, 100), (30, 100), (100, 7), (30, 45)])
+def test_reviews_come_back_in_order_however_they_are_cut(folder: Path, written: int, read: int) -> None:
+    reviews = random_reviews(100, words=50, seed=1)
+    artifacts.RAW.mkdir(parents=True)
+    artifacts.write_reviews(artifacts.RAW, "train", slices(reviews, written))
+    batches = list(artifacts.read_reviews("train", read))
+    assert max(len(batch) for batch in batches) <= read
+    assert lists(batches) == lists([reviews])
+    np.testing.assert_array_equal(np.concatenate([batch.labels for batch in batches]), reviews.labels)
+    table = pq.read_table(artifacts.RAW / "train.parquet")  # the contract of data/raw
+    assert [str(kind) for kind in table.schema.types] == ["list<element: int32>", "uint8"]
+    assert table.column("tokens").to_pylist() == lists([reviews])
+
+
+def test_features_come_back_from_one_part_as_from_several(folder: Path) -> None:
+    matrix = scipy.sparse.random(20, 9, 0.3, "csr", dtype=np.float32, rng=np.random.default_rng(0))
+    features = Features(matrix, np.arange(20, dtype=np.float32) % 2)
+    for split, size in (("train", 20), ("test", 8)):
+        for number, start in enumerate(range(0, 20, size)):
+            artifacts.write_part(artifacts.FEATURES, split, number, features[start : start + size])
+        read = artifacts.read_features(split)
+        np.testing.assert_array_equal(read.matrix.toarray(), matrix.toarray())
+        np.testing.assert_array_equal(read.labels, features.labels)
+    assert scipy.sparse.load_npz(artifacts.FEATURES / "test/part-00002.npz").shape == (4, 9)
+
+
+def test_history_comes_back_to_six_decimals(folder: Path) -> None:
+    history = [Epoch(1, 0.5, 0.75, 1 / 3, 0.7), Epoch(2, 0.25, 0.875, 0.3, 0.8)]
+    artifacts.write_history(history)
+    assert artifacts.HISTORY.read_text().splitlines() == [
+        "epoch,loss,binary_accuracy,val_loss,val_binary_accuracy",
+        "1,0.500000,0.750000,0.333333,0.700000",
+        "2,0.250000,0.875000,0.300000,0.800000",
+    ]
+    assert artifacts.read_history() == [Epoch(1, 0.5, 0.75, 0.333333, 0.7), history[1]]
+
+
+def small_network() -> keras.Model:
+    keras.utils.set_random_seed(3)
+    network = keras.Sequential(
+        [keras.Input((5,), name="in"), keras.layers.Dense(1, "sigmoid", name="out")], name="small"
+    )
+    network.compile(keras.optimizers.Adam(name="adam"), "binary_crossentropy")
+    return network
+
+
+def test_the_same_weights_give_the_same_model_file_in_any_process(folder: Path) -> None:
+    code = "from tests.test_artifacts import *; artifacts.write_model(small_network())"
+    contents = set()
+    for hash_seed in ("1", "2"):  # TensorFlow's start alone takes longer than the two seconds that a zip's times tell
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed}
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+        contents.add(artifacts.MODEL.read_bytes())
+    assert len(contents) == 1
+    np.testing.assert_array_equal(artifacts.read_model().get_weights()[0], small_network().get_weights()[0])
+
+
+def test_a_model_loads_without_the_project(folder: Path) -> None:
+    artifacts.write_model(small_network())
+    code = (
+        "import importlib.util, keras; assert importlib.util.find_spec('stages') is None; "
+        "print(keras.models.load_model('models/model.keras').get_weights()[0].sum())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert float(done.stdout) == pytest.approx(float(small_network().get_weights()[0].sum()))
+
+
+def test_what_was_there_stays_until_the_new_is_whole(folder: Path) -> None:
+    path = folder / "results" / "out"
+    for old, new in (("file", "file"), ("folder", "folder")):
+        with artifacts.replacing(path) as beside:
+            (beside.mkdir(), (beside / "a").write_text(old)) if old == "folder" else beside.write_text(old)
+        with pytest.raises(RuntimeError), artifacts.replacing(path) as beside:
+            (beside.mkdir(), (beside / "b").write_text(new)) if new == "folder" else beside.write_text(new + "!")
+            raise RuntimeError
+        kept = path / "a" if old == "folder" else path
+        assert kept.read_text() == old
+        assert [child.name for child in path.parent.iterdir()] == ["out"]
+        path.unlink() if path.is_file() else None
+
+
+def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None:
+    (folder / ".out.partial").mkdir()
+    (folder / ".out.partial" / "half").write_text("half")
+    with artifacts.replacing(folder / "out") as beside:
+        beside.mkdir()
+        (beside / "whole").write_text("whole")
+    assert [child.name for child in (folder / "out").iterdir()] == ["whole"]
+
+
+@pytest.mark.parametrize(
+    ("path", "read", "command"),
+    [
+        (artifacts.RAW / "train.parquet", lambda: list(artifacts.read_reviews("train", 10)), "dvc repro download"),
+        (artifacts.RAW / "vocabulary.parquet", artifacts.read_vocabulary, "dvc repro download"),
+        (artifacts.RAW / "source.json", artifacts.read_source, "dvc repro download"),
+        (artifacts.HISTORY, artifacts.read_history, "dvc repro train"),
+        (artifacts.MODEL, artifacts.read_model, "dvc repro train"),
+    ],
+)
+def test_a_missing_or_damaged_file_is_named_with_the_remedy(folder: Path, path: Path, read, command: str) -> None:
+    with pytest.raises(UserError, match=f"{path} is missing: .*{command}"):
+        read()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK\x03\x04 not what it should be")
+    with pytest.raises(UserError, match=f"{path} cannot be read") as caught:
+        read()
+    assert command.split()[-1] in str(caught.value)
+
+
+def test_missing_features_are_named(folder: Path) -> None:
+    with pytest.raises(UserError, match="dvc repro vectorize"):
+        artifacts.read_features("train")
+
+
+def test_no_times_in_the_model_file(folder: Path) -> None:
+    artifacts.write_model(small_network())
+    with zipfile.ZipFile(artifacts.MODEL) as members:
+        assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")

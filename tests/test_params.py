@@ -1,0 +1,79 @@
+"""params.yaml: what is accepted, and what is said of what is not."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stages import params
+from stages.console import UserError
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def edit(folder: Path):
+    """Replace one line of the real params.yaml, or append where there is none to replace."""
+    shutil.copy(ROOT / "params.yaml", folder)
+
+    def replace(key: str, line: str) -> None:
+        path = folder / "params.yaml"
+        lines = path.read_text().splitlines()
+        at = next(i for i, text in enumerate(lines) if text.lstrip().startswith(f"{key}:"))
+        lines[at] = line
+        path.write_text("\n".join(lines))
+
+    return replace
+
+
+def test_the_file_in_the_repository_is_the_reference_run(folder: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", folder)
+    loaded = params.load()
+    assert loaded.vectorize.num_words == 10_000
+    train = loaded.train
+    assert (train.hidden_units, train.activation, train.optimizer) == ([16, 16], "relu", "rmsprop")
+    assert (train.learning_rate, train.loss, train.batch_size) == (0.001, "binary_crossentropy", 512)
+    assert (train.holdout_rows, train.holdout_epochs, train.epochs) == (10_000, 20, 4)
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "message"),
+    [
+        ("epochs", "  epochs: 0", "params.yaml: train.epochs is 0; expected a whole number from 1, or best"),
+        ("epochs", "  epochs: beast", "params.yaml: train.epochs is 'beast'; expected a whole number from 1, or best"),
+        ("seed", "  seed: 1.5", "params.yaml: train.seed is 1.5; expected a whole number from 0 to 4294967295"),
+        ("seed", "  seed: true", "params.yaml: train.seed is True; expected a whole number from 0 to 4294967295"),
+        ("learning_rate", "  learning_rate: -1", "params.yaml: train.learning_rate is -1; expected a number above 0"),
+        ("learning_rate", "  learning_rate: .nan", "train.learning_rate is nan; expected a number above 0"),
+        ("hidden_units", "  hidden_units: [16, 0]", "train.hidden_units[1] is 0; expected a list of whole numbers"),
+        ("num_words", "  num_words: '10'", "params.yaml: vectorize.num_words is '10'; expected a whole number from 4"),
+        ("batch_size", "  batchsize: 1", "train.batchsize is not a parameter; did you mean train.batch_size?"),
+        ("batch_size", "", "params.yaml: train.batch_size is missing; expected a whole number from 1 to 1000000"),
+        ("vectorize", "vectorise:", "params.yaml: vectorise is not a parameter; did you mean vectorize?"),
+        ("seed", "  seed: [1", "params.yaml:"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_key_value_and_what_is_allowed(edit, key: str, line: str, message: str) -> None:
+    edit(key, line)
+    with pytest.raises(UserError) as caught:
+        params.load()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [1, 4, 100, "best"])
+def test_epochs_is_a_number_or_best(edit, value: int | str) -> None:
+    edit("epochs", f"  epochs: {value}")
+    assert params.load().train.epochs == value
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"- 1\n", b"42\n", b"\xff\xfe\x00", b"a: {b: [}", b"a: 1\na: 2\n", b"!!python/x"]
+)
+def test_what_is_not_a_mapping_of_sections_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "params.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"params\.yaml"):
+        params.load()
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"params\.yaml is missing"):
+        params.load()

@@ -1,0 +1,79 @@
+"""The network against Keras's own layers, and the names that params.yaml may give."""
+
+import re
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse
+
+from stages import params
+from stages.artifacts import Features
+from stages.console import UserError
+from stages.params import Train
+from stages.train import network, sparse
+from tests.conftest import ROOT
+
+COLUMNS = 60
+
+
+@pytest.fixture
+def settings(folder: Path) -> Train:
+    shutil.copy(ROOT / "params.yaml", folder)
+    return params.load().train
+
+
+@pytest.mark.parametrize("hidden", [[16, 16], [3], []])
+def test_sparse_rows_give_what_keras_gives_for_dense_ones(settings: Train, hidden: list[int]) -> None:
+    model = network.build(COLUMNS, settings.model_copy(update={"hidden_units": hidden}))
+    rows = scipy.sparse.random(700, COLUMNS, 0.2, "csr", dtype=np.float32, rng=np.random.default_rng(5))
+    dense = model.predict(rows.toarray(), verbose=0)[:, 0]
+    np.testing.assert_allclose(sparse.predict(model, Features(rows, np.zeros(700, np.float32)), 256), dense, atol=1e-6)
+
+
+def test_the_layers_are_kerass_own(settings: Train) -> None:
+    model = network.build(COLUMNS, settings)
+    assert [type(layer) for layer in model.layers] == [keras.layers.Dense] * 3
+    assert [(layer.units, layer.activation.__name__) for layer in model.layers] == [
+        (16, "relu"),
+        (16, "relu"),
+        (1, "sigmoid"),
+    ]
+    assert (model.optimizer.__class__, model.loss) == (keras.optimizers.RMSprop, "binary_crossentropy")
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
+
+
+def test_the_seed_decides_the_weights(settings: Train) -> None:
+    first, again, other = (
+        network.build(COLUMNS, settings.model_copy(update={"seed": seed})).get_weights()[0] for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "message"),
+    [
+        ("optimizer", "adma", "train.optimizer is 'adma'; expected a name in keras.optimizers, such as .*adam"),
+        ("activation", "rleu", "train.activation is 'rleu'; expected a name in keras.activations, such as relu"),
+        ("loss", "binary_crosentropy", "such as binary_crossentropy"),
+        ("loss", "ctc", "train.loss is 'ctc'; expected one that compares a probability with 0 or 1"),
+        ("activation", "glu", "train.activation is 'glu'; expected one that takes and gives a number a unit"),
+        ("optimizer", "LossScaleOptimizer", "train.optimizer is 'LossScaleOptimizer'"),
+        ("optimizer", "get", "train.optimizer is 'get'"),
+    ],
+)
+def test_a_name_that_does_not_do_is_refused_with_the_nearest(
+    settings: Train, key: str, name: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=f"^params.yaml: {message}" if message.startswith("train") else message):
+        network.build(COLUMNS, settings.model_copy(update={key: name}))
+
+
+@pytest.mark.parametrize("name", ["adam", "SGD", "Nadam", "lion", "adamw", "ftrl", "muon"])
+def test_any_optimizer_of_keras_is_accepted(settings: Train, name: str) -> None:
+    model = network.build(COLUMNS, settings.model_copy(update={"optimizer": name, "learning_rate": 0.5}))
+    assert re.fullmatch(name, type(model.optimizer).__name__, re.IGNORECASE)
+    assert float(model.optimizer.learning_rate) == 0.5

@@ -1,0 +1,51 @@
+"""Multi-hot CSR against the notebook's own loop, and against Keras's encoding."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from stages.artifacts import Reviews
+from stages.vectorize import multi_hot, vocabulary
+from tests.conftest import random_reviews
+
+
+def notebook(sequences: list[list[int]], columns: int) -> np.ndarray:
+    """vectorize_sequences as the notebook has it."""
+    results = np.zeros((len(sequences), columns))
+    for i, sequence in enumerate(sequences):
+        results[i, sequence] = 1.0
+    return results
+
+
+def keras_sequences(reviews: Reviews, num_words: int) -> list[list[int]]:
+    """What keras.datasets.imdb.load_data returns for lists of ranks: start_char=1, oov_char=2, index_from=3."""
+    lists = [reviews.tokens[a:b] for a, b in zip(reviews.offsets[:-1], reviews.offsets[1:], strict=True)]
+    return [[1] + [w + 3 if w + 3 < num_words else 2 for w in tokens] for tokens in lists]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 4), (5000, 300), (300, 1000)])
+def test_rows_equal_the_notebooks(rows: int, columns: int) -> None:
+    reviews = random_reviews(rows, words=990, seed=rows)
+    features = multi_hot.encode(reviews, columns)
+    np.testing.assert_array_equal(features.matrix.toarray(), notebook(keras_sequences(reviews, columns), columns))
+    np.testing.assert_array_equal(features.labels, reviews.labels)
+
+
+def test_the_matrix_is_canonical_float32_csr() -> None:
+    features = multi_hot.encode(random_reviews(3000, words=500, seed=7), 400)
+    matrix = features.matrix
+    assert matrix.format == "csr"
+    # A matrix made anew from the arrays has SciPy look for itself.
+    assert scipy.sparse.csr_matrix((matrix.data, matrix.indices, matrix.indptr), matrix.shape).has_canonical_format
+    assert (matrix.dtype, features.labels.dtype) == (np.float32, np.float32)
+    assert set(matrix.data) == {1.0}
+
+
+def test_an_empty_review_has_its_start_column_only() -> None:
+    reviews = Reviews(np.array([5], np.int32), np.array([0, 0, 1, 1], np.int32), np.array([0, 1, 0], np.uint8))
+    np.testing.assert_array_equal(multi_hot.encode(reviews, 10).matrix.nonzero(), [[0, 1, 1, 2], [1, 1, 8, 1]])
+
+
+def test_columns_past_the_vocabulary_are_not_made() -> None:
+    assert vocabulary.column_words(["the", "a"], 10_000) == ["<padding>", "<start>", "<unknown>", "the", "a"]
+    assert vocabulary.column_words(["the", "a"], 4) == ["<padding>", "<start>", "<unknown>", "the"]
