@@ -30,7 +30,7 @@ class Data(_Section):
 class Vectorize(_Section):
     """Shape of the multi-hot matrices: read by `vectorize`."""
 
-    num_words: Annotated[int, Field(ge=4, le=2**31 - 1, description="a whole number from 4")]
+    num_words: Annotated[int, Field(ge=5, le=2**31 - 1, description="a whole number from 5")]
     rows_per_part: Annotated[int, Field(ge=1, le=10**7, description="a whole number from 1 to 10000000")]
 
 

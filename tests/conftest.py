@@ -1,6 +1,9 @@
 """What several tests need: folders to work in, reviews made up, IMDB where it is at hand."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +28,35 @@ def imdb_mirror() -> str:
     """A value of IMDB_MIRROR that holds the real data."""
     mirror = os.environ.get("IMDB_MIRROR") or (SHARED_MIRROR if (SHARED / "imdb.npz").exists() else "")
     if not mirror:
-        pytest.skip("IMDB is not at hand: set IMDB_MIRROR")
-    return mirror
+        pytest.skip("IMDB is not at hand: set IMDB_MIRROR to run this on the real data")
+    place = mirror.partition("#")[0]
+    return mirror if "://" in place else mirror.replace(place, str((ROOT / place).resolve()), 1)
+
+
+@pytest.fixture(scope="session")
+def imdb_data(imdb_mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with params.yaml and, under data/, what `download` and `vectorize` make of IMDB."""
+    folder = tmp_path_factory.mktemp("imdb")
+    shutil.copy(ROOT / "params.yaml", folder)
+    for stage in ("download", "vectorize"):
+        run_stage(stage, folder, IMDB_MIRROR=imdb_mirror)
+    return folder
+
+
+@pytest.fixture
+def imdb(imdb_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`imdb_data` as the working directory."""
+    monkeypatch.chdir(imdb_data)
+    return imdb_data
+
+
+def run_stage(name: str, folder: Path, check: bool = True, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a stage as DVC does, but in `folder` and with this Python."""
+    return subprocess.run(
+        [sys.executable, "-m", f"stages.{name}"],
+        cwd=folder, check=check, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )  # fmt: skip
 
 
 def random_reviews(rows: int, words: int, seed: int) -> Reviews:

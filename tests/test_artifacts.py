@@ -106,18 +106,28 @@ def test_a_model_loads_without_the_project(folder: Path) -> None:
     assert float(done.stdout) == pytest.approx(float(small_network().get_weights()[0].sum()))
 
 
-def test_what_was_there_stays_until_the_new_is_whole(folder: Path) -> None:
+def write(path: Path, kind: str, text: str) -> None:
+    """Write `text` to a file, or to the file of that name in a new folder."""
+    if kind == "folder":
+        path.mkdir()
+        (path / text).write_text(text)
+    else:
+        path.write_text(text)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_was_there_stays_until_the_new_is_whole(folder: Path, kind: str) -> None:
     path = folder / "results" / "out"
-    for old, new in (("file", "file"), ("folder", "folder")):
-        with artifacts.replacing(path) as beside:
-            (beside.mkdir(), (beside / "a").write_text(old)) if old == "folder" else beside.write_text(old)
-        with pytest.raises(RuntimeError), artifacts.replacing(path) as beside:
-            (beside.mkdir(), (beside / "b").write_text(new)) if new == "folder" else beside.write_text(new + "!")
-            raise RuntimeError
-        kept = path / "a" if old == "folder" else path
-        assert kept.read_text() == old
-        assert [child.name for child in path.parent.iterdir()] == ["out"]
-        path.unlink() if path.is_file() else None
+    with artifacts.replacing(path) as beside:
+        write(beside, kind, "old")
+    with pytest.raises(RuntimeError), artifacts.replacing(path) as beside:
+        write(beside, kind, "new")
+        raise RuntimeError
+    assert (path / "old" if kind == "folder" else path).read_text() == "old"
+    assert [child.name for child in path.parent.iterdir()] == ["out"]
+    with artifacts.replacing(path) as beside:
+        write(beside, kind, "new")
+    assert (path / "new" if kind == "folder" else path).read_text() == "new"
 
 
 def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_file_in_the_repository_is_the_reference_run(folder: Path) -> None:
         ("learning_rate", "  learning_rate: -1", "params.yaml: train.learning_rate is -1; expected a number above 0"),
         ("learning_rate", "  learning_rate: .nan", "train.learning_rate is nan; expected a number above 0"),
         ("hidden_units", "  hidden_units: [16, 0]", "train.hidden_units[1] is 0; expected a list of whole numbers"),
-        ("num_words", "  num_words: '10'", "params.yaml: vectorize.num_words is '10'; expected a whole number from 4"),
+        ("num_words", "  num_words: '10'", "params.yaml: vectorize.num_words is '10'; expected a whole number from 5"),
         ("batch_size", "  batchsize: 1", "train.batchsize is not a parameter; did you mean train.batch_size?"),
         ("batch_size", "", "params.yaml: train.batch_size is missing; expected a whole number from 1 to 1000000"),
         ("vectorize", "vectorise:", "params.yaml: vectorise is not a parameter; did you mean vectorize?"),

@@ -41,7 +41,8 @@ def test_the_layers_are_kerass_own(settings: Train) -> None:
         (16, "relu"),
         (1, "sigmoid"),
     ]
-    assert (model.optimizer.__class__, model.loss) == (keras.optimizers.RMSprop, "binary_crossentropy")
+    assert type(model.optimizer) is keras.optimizers.RMSprop
+    assert model.loss is keras.losses.binary_crossentropy
     assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
 
 

@@ -23,7 +23,7 @@ def keras_sequences(reviews: Reviews, num_words: int) -> list[list[int]]:
     return [[1] + [w + 3 if w + 3 < num_words else 2 for w in tokens] for tokens in lists]
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1, 4), (5000, 300), (300, 1000)])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 5), (5000, 300), (300, 1000)])
 def test_rows_equal_the_notebooks(rows: int, columns: int) -> None:
     reviews = random_reviews(rows, words=990, seed=rows)
     features = multi_hot.encode(reviews, columns)
@@ -37,7 +37,8 @@ def test_the_matrix_is_canonical_float32_csr() -> None:
     assert matrix.format == "csr"
     # A matrix made anew from the arrays has SciPy look for itself.
     assert scipy.sparse.csr_matrix((matrix.data, matrix.indices, matrix.indptr), matrix.shape).has_canonical_format
-    assert (matrix.dtype, features.labels.dtype) == (np.float32, np.float32)
+    assert matrix.dtype == np.float32
+    assert features.labels.dtype == np.float32
     assert set(matrix.data) == {1.0}
 
 
@@ -47,5 +48,5 @@ def test_an_empty_review_has_its_start_column_only() -> None:
 
 
 def test_columns_past_the_vocabulary_are_not_made() -> None:
-    assert vocabulary.column_words(["the", "a"], 10_000) == ["<padding>", "<start>", "<unknown>", "the", "a"]
-    assert vocabulary.column_words(["the", "a"], 4) == ["<padding>", "<start>", "<unknown>", "the"]
+    assert vocabulary.column_words(["the", "a"], 10_000) == ["<padding>", "<start>", "<unknown>", "<unused>", "the", "a"]
+    assert vocabulary.column_words(["the", "a"], 5) == ["<padding>", "<start>", "<unknown>", "<unused>", "the"]
