@@ -27,6 +27,14 @@ class Data(_Section):
     sources: Annotated[list[Literal["imdb"]], Field(min_length=1, description="a list of one or more of: imdb")]
 
 
+class Synthetic(_Section):
+    """The corpus that the source `synthetic` draws: read by `download`."""
+
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
+    train_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
+    test_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
+
+
 class Vectorize(_Section):
     """Shape of the multi-hot matrices: read by `vectorize`."""
 

@@ -1,0 +1,132 @@
+from collections import Counter
+from collections.abc import Callable
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from stages import artifacts
+from stages.artifacts import Reviews
+from stages.download import __main__ as download
+from stages.download import synthetic, word_counts
+from stages.download.corpus import Corpus
+from stages.params import Synthetic
+
+Drawn = tuple[Corpus, dict[str, list[Reviews]]]
+Written = tuple[dict[str, bytes], artifacts.Source]
+Write = Callable[[Synthetic], Written]
+
+SMALL = Synthetic(seed=5, train_rows=5_300, test_rows=701)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Drawn:
+    """The corpus of SMALL, its batches in lists."""
+    loaded = synthetic.load(SMALL)
+    return loaded, {split: list(batches) for split, batches in loaded.splits.items()}
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Write a corpus to a data/raw of its own: (the bytes of its files, its source)."""
+
+    def write(settings: Synthetic) -> Written:
+        monkeypatch.chdir(tmp_path)
+        source = download.write(synthetic.load(settings))
+        return {path.name: path.read_bytes() for path in artifacts.RAW.iterdir()}, source
+
+    return write
+
+
+def test_a_seed_gives_the_same_files_twice_and_another_seed_others(written: Write) -> None:
+    first, source = written(Synthetic(seed=1, train_rows=300, test_rows=300))
+    assert written(Synthetic(seed=1, train_rows=300, test_rows=300)) == (first, source)
+    other, _ = written(Synthetic(seed=2, train_rows=300, test_rows=300))
+    assert all(first[name] != other[name] for name in first)
+
+
+def test_the_content_is_the_same_on_every_platform(written: Write) -> None:
+    _, source = written(SMALL)
+    assert source.sha256 == "9d96770ecd30cde56e753fd5c9a725ccd39de2e08b4cfdbd45456da43dd9ca61"
+
+
+def test_batches_and_splits_of_one_size_differ() -> None:
+    size = synthetic.BATCH
+    loaded = synthetic.load(Synthetic(seed=1, train_rows=2 * size, test_rows=size))
+    batches = [batch for split in loaded.splits.values() for batch in split]
+    assert [len(batch) for batch in batches] == [size] * 3
+    for one, other in combinations(batches, 2):
+        assert not np.array_equal(one.labels, other.labels)
+        assert not np.array_equal(one.offsets, other.offsets)
+        assert np.mean(one.tokens[:10_000] == other.tokens[:10_000]) < 0.02  # by chance, about 0.01
+
+
+def test_rows_come_in_batches_half_of_them_positive(corpus: Drawn) -> None:
+    _, splits = corpus
+    assert [len(batch) for batch in splits["train"]] == [5_000, 300]
+    assert [int(batch.labels.sum()) for batch in splits["train"]] == [2_500, 150]
+    assert [(len(batch), int(batch.labels.sum())) for batch in splits["test"]] == [(701, 350)]
+
+
+def test_labels_are_shuffled(corpus: Drawn) -> None:
+    labels = corpus[1]["train"][0].labels
+    assert abs(np.corrcoef(labels[:-1], labels[1:])[0, 1]) < 0.06  # 4 standard errors
+
+
+def test_ranks_are_by_frequency_in_the_training_split(corpus: Drawn) -> None:
+    loaded, splits = corpus
+    seen = Counter(token for batch in splits["train"] for token in batch.tokens.tolist())
+    assert loaded.counts.tolist() == [seen[rank] for rank in range(1, len(loaded.words) + 1)]
+    assert all(more >= fewer for more, fewer in pairwise(loaded.counts))
+    assert sorted(loaded.words) == sorted(word_counts.read().words)
+    assert max(batch.tokens.max() for batch in splits["test"]) <= len(loaded.words)
+
+
+def test_lengths_are_those_of_imdb(corpus: Drawn) -> None:
+    table = word_counts.read().lengths.sum(axis=0)
+    imdb = np.repeat(np.arange(len(table)), table)
+    drawn = np.concatenate([np.diff(batch.offsets) for batch in corpus[1]["train"]])
+    assert scipy.stats.ks_2samp(drawn, imdb).pvalue > 0.001
+
+
+def test_words_of_a_class_are_mostly_its_own(corpus: Drawn) -> None:
+    """A positive review has, in the mean, 1 - 1/7 of its words from the positive urn: E[s] = 1 / 1.4."""
+    loaded, splits = corpus
+    table = word_counts.read()
+    negative, positive = table.tokens / table.tokens.sum(axis=1, keepdims=True)
+    tokens = np.concatenate([batch.tokens for batch in splits["train"]])
+    labels = np.concatenate([np.repeat(batch.labels, np.diff(batch.offsets)) for batch in splits["train"]])
+    for word in ("the", "bad", "great", "movie", "worst", "excellent"):
+        row, rank = table.words.index(word), loaded.words.index(word) + 1
+        for label, own, other in ((1, positive, negative), (0, negative, positive)):
+            expected = (6 * own[row] + other[row]) / 7 * (labels == label).sum()
+            assert (tokens[labels == label] == rank).sum() == pytest.approx(expected, abs=6 * expected**0.5)
+
+
+def test_shares_of_the_own_class_follow_the_beta_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one word to a class, a review's words tell its s."""
+    lengths = np.zeros((2, 1_001), np.int64)
+    lengths[:, 1_000] = 1
+    table = word_counts.Counts(["bad", "good"], np.array([[7, 0], [0, 3]]), lengths)
+    monkeypatch.setattr(word_counts, "read", lambda: table)
+    loaded = synthetic.load(Synthetic(seed=1, train_rows=1_500, test_rows=2))
+    good = loaded.words.index("good") + 1
+    (batch,) = loaded.splits["train"]
+    own = (batch.tokens.reshape(1_500, 1_000) == good).mean(axis=1)
+    s = 2 * np.where(batch.labels == 1, own, 1 - own) - 1
+    levels = [0.05, 0.1, 0.25, 0.5, 0.75]
+    assert np.quantile(s, levels) == pytest.approx(scipy.stats.beta(1, 0.4).ppf(levels), abs=0.04)
+
+
+def test_the_likelier_class_is_mostly_the_label(corpus: Drawn) -> None:
+    """As on IMDB, words tell the class of most reviews and not of all."""
+    loaded, splits = corpus
+    table = word_counts.read()
+    chances = (table.tokens + 1) / table.tokens.sum(axis=1, keepdims=True)
+    ratio = dict(zip(table.words, np.log(chances[1] / chances[0]), strict=True))
+    weights = np.array([0, *(ratio[word] for word in loaded.words)])
+    batch = splits["train"][0]
+    score = np.add.reduceat(weights[batch.tokens], batch.offsets[:-1])
+    assert 0.87 < np.mean((score > 0) == batch.labels) < 0.93
