@@ -21,18 +21,22 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Data(_Section):
-    """Where reviews come from: read by `download`."""
-
-    sources: Annotated[list[Literal["imdb"]], Field(min_length=1, description="a list of one or more of: imdb")]
-
-
 class Synthetic(_Section):
     """The corpus that the source `synthetic` draws: read by `download`."""
 
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
     train_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
     test_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
+
+
+class Data(_Section):
+    """Where reviews come from: read by `download`."""
+
+    sources: Annotated[
+        list[Literal["imdb", "synthetic"]],
+        Field(min_length=1, description="a list of one or more of: imdb, synthetic"),
+    ]
+    synthetic: Annotated[Synthetic, Field(description="a section")]
 
 
 class Vectorize(_Section):

@@ -4,22 +4,39 @@ Reads   the first source of `data.sources` that can be had
 Writes  data/raw/{train,test}.parquet, vocabulary.parquet, source.json
 """
 
-from stages import artifacts, console, params
-from stages.download import imdb
-from stages.download.corpus import Corpus, Digest, sha256
+from collections.abc import Callable
+from itertools import pairwise
 
-SOURCES = {"imdb": imdb.load}
+from stages import artifacts, console, params
+from stages.download import fetch, imdb, synthetic
+from stages.download.corpus import Corpus, Digest, sha256
+from stages.params import Data
 
 
 def main() -> None:
     """Run the stage."""
     settings = params.load().data
-    corpus = SOURCES[settings.sources[0]]()
+    corpus = first(settings)
     source = write(corpus)
     console.say(
         f"{source.name}: {source.train_rows:,} training and {source.test_rows:,} test reviews, "
         f"{len(corpus.words):,} words -> {artifacts.RAW}"
     )
+
+
+def first(settings: Data) -> Corpus:
+    """The corpus of the first source that can be had."""
+    sources: dict[str, Callable[[], Corpus]] = {
+        "imdb": imdb.load,
+        "synthetic": lambda: synthetic.load(settings.synthetic),
+    }
+    for name, following in pairwise(settings.sources):
+        try:
+            return sources[name]()
+        except fetch.Unavailable as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            console.say(f"warning: {reason}; trying the source {following} instead")
+    return sources[settings.sources[-1]]()
 
 
 def write(corpus: Corpus) -> artifacts.Source:

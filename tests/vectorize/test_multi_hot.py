@@ -48,5 +48,6 @@ def test_an_empty_review_has_its_start_column_only() -> None:
 
 
 def test_columns_past_the_vocabulary_are_not_made() -> None:
-    assert vocabulary.column_words(["the", "a"], 10_000) == ["<padding>", "<start>", "<unknown>", "<unused>", "the", "a"]
-    assert vocabulary.column_words(["the", "a"], 5) == ["<padding>", "<start>", "<unknown>", "<unused>", "the"]
+    special = ["<padding>", "<start>", "<unknown>", "<unused>"]
+    assert vocabulary.column_words(["the", "a"], 10_000) == [*special, "the", "a"]
+    assert vocabulary.column_words(["the", "a"], 5) == [*special, "the"]

@@ -1,0 +1,99 @@
+"""A clone of the repository in which the real `dvc` runs on a small synthetic corpus."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT
+
+SMALL: dict[str, dict[str, object]] = {
+    "data": {"sources": ["synthetic"], "synthetic": {"train_rows": 600, "test_rows": 200}},
+    "vectorize": {"num_words": 500},
+    "train": {"holdout_rows": 200, "holdout_epochs": 3, "epochs": 2, "batch_size": 64},
+}
+
+
+class Clone:
+    """A clone of the working tree, and the commands that a person would type in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def fill(self) -> None:
+        """Copy what is, or could be, in git, without results; make the corpus small; commit."""
+        tracked = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, check=True, capture_output=True, text=True,
+        ).stdout  # fmt: skip
+        for name in filter(None, tracked.split("\0")):
+            path = self.folder / name
+            if (ROOT / name).is_file() and name not in ("dvc.lock", "results/metrics.json"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, path)
+        self.set(SMALL)
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.commit("start")
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command here, with this environment's programs first and no one's settings."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "IMDB_"))}
+        env |= {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            **{f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+            **environment,
+        }
+        done = subprocess.run(command, cwd=self.folder, check=False, capture_output=True, text=True, env=env)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def dvc(self, *arguments: str, check: bool = True) -> str:
+        """Run dvc, and return what it prints."""
+        done = self.run("dvc", *arguments, check=check)
+        return done.stdout + done.stderr
+
+    def repro(self, *arguments: str) -> list[str]:
+        """Run `dvc repro`, and return the stages that ran."""
+        lines = self.dvc("repro", *arguments).splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+    def commit(self, message: str) -> None:
+        """Commit all there is."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
+
+    def set(self, values: dict[str, dict[str, object]]) -> None:
+        """Change values in params.yaml, as an editor would: comments stay."""
+        yaml, path = YAML(), self.folder / "params.yaml"
+        params = yaml.load(path)
+        for section, changes in values.items():
+            for key, value in changes.items():
+                if isinstance(value, dict):
+                    params[section][key].update(value)
+                else:
+                    params[section][key] = value
+        yaml.dump(params, path)
+
+    def read(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which everything ran once and was committed. Do not change it: `clone` gives a copy."""
+    clone = Clone(tmp_path_factory.mktemp("reproduced") / "multihot")
+    clone.fill()
+    assert clone.repro() == ["download", "vectorize", "train", "evaluate"]
+    clone.commit("run")
+    return clone
+
+
+@pytest.fixture
+def clone(reproduced: Clone, tmp_path: Path) -> Clone:
+    """A copy of `reproduced` of one's own."""
+    return Clone(shutil.copytree(reproduced.folder, tmp_path / "multihot", symlinks=True))

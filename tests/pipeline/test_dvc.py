@@ -1,0 +1,135 @@
+"""What DVC's users do, with the real `dvc`: what runs again, what each command shows."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pipeline.conftest import Clone
+
+
+def test_nothing_runs_when_nothing_changed(clone: Clone) -> None:
+    (clone.folder / "README.md").write_text("changed")
+    assert clone.repro() == []
+    assert clone.run("git", "status", "--porcelain", "--", ":!README.md").stdout == ""
+
+
+def test_a_parameter_runs_its_stage_and_what_follows(clone: Clone) -> None:
+    clone.set({"train": {"batch_size": 50}})
+    assert clone.repro() == ["train", "evaluate"]
+    clone.set({"vectorize": {"num_words": 400}})
+    assert clone.repro() == ["vectorize", "train", "evaluate"]
+    assert "train.batch_size" in clone.dvc("params", "diff")
+    assert "test.loss" in clone.dvc("metrics", "diff")
+
+
+def test_the_commands_of_dvcs_users_work(clone: Clone) -> None:
+    shown = json.loads(clone.dvc("metrics", "show", "--json"))[""]["data"]["results/metrics.json"]["data"]
+    assert shown["source"] == "synthetic"
+    assert set(shown["test"]) == {"loss", "binary_accuracy"}
+    for stage in ("download", "vectorize", "train", "evaluate"):
+        assert stage in clone.dvc("dag")
+    clone.dvc("plots", "show")
+    page = clone.read("dvc_plots/index.html")
+    assert "Loss, epoch by epoch" in page
+    assert "Binary accuracy, epoch by epoch" in page
+
+
+def test_an_experiment_changes_parameters_and_shows_its_metrics(clone: Clone) -> None:
+    printed = clone.dvc("exp", "run", "-S", "train.batch_size=256", "--name", "large")
+    assert "Running stage 'train'" in printed
+    assert "Running stage 'download'" not in printed
+    table = clone.dvc("exp", "show", "--csv")
+    assert "large" in table
+    assert "256" in table
+
+
+def test_the_figures_and_predictions_are_there(reproduced: Clone) -> None:
+    figures = reproduced.folder / "results" / "figures"
+    assert sorted(path.name for path in figures.iterdir()) == ["binary_accuracy.png", "loss.png"]
+    predictions = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
+    assert predictions.column_names == ["row", "label", "probability"]
+    assert predictions.column("row").to_pylist() == list(range(200))
+
+
+def test_the_model_predicts_without_the_project(reproduced: Clone) -> None:
+    """A dense row, given to the model by Keras alone, has the probability of predictions.parquet."""
+    code = """
+import importlib.util, sys, keras, scipy.sparse
+assert importlib.util.find_spec("stages") is None
+row = scipy.sparse.load_npz("data/features/test/part-00000.npz")[7].toarray()
+print(float(keras.models.load_model("models/model.keras").predict(row, verbose=0)[0, 0]))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=reproduced.folder, check=True, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    predictions = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
+    assert float(done.stdout) == pytest.approx(predictions.column("probability")[7].as_py(), abs=1e-6)
+
+
+def test_best_takes_the_epoch_of_the_lowest_validation_loss(clone: Clone) -> None:
+    clone.set({"train": {"epochs": "best"}})
+    printed = clone.dvc("repro")
+    best = json.loads(clone.read("results/metrics.json"))["validation"]["best_epoch"]
+    assert f"600 rows, {best} epochs" in printed
+    rows = [line.split(",") for line in clone.read("results/history.csv").splitlines()[1:]]
+    assert best == int(min(rows, key=lambda row: float(row[3]))[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": {"optimizer": "adma"}}, "error: params.yaml: train.optimizer is 'adma'"),
+        ({"train": {"batch_size": 0}}, "error: params.yaml: train.batch_size is 0"),
+        ({"data": {"sources": ["imdb"]}}, "error: the source imdb cannot be had"),
+    ],
+)
+def test_a_users_mistake_is_one_message_and_nothing_changes(
+    clone: Clone, change: dict[str, dict[str, object]], message: str
+) -> None:
+    before = clone.run("git", "status", "--porcelain").stdout
+    clone.set(change)
+    done = clone.run("dvc", "repro", check=False, IMDB_MIRROR="no/such/folder", HTTPS_PROXY="http://127.0.0.1:9")
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    clone.run("git", "checkout", "--quiet", "params.yaml")
+    assert clone.repro() == []
+    assert clone.run("git", "status", "--porcelain").stdout == before
+
+
+def test_a_python_without_the_dependencies_says_what_to_activate(tmp_path: Path, clone: Clone) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    done = subprocess.run(
+        [tmp_path / "bare" / "bin" / "python", "-m", "stages.download"],
+        cwd=clone.folder, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "source .venv/bin/activate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_dvc_without_activation_finds_the_environment(clone: Clone, tmp_path: Path) -> None:
+    """With only .venv at hand and a PATH on which no Python has the dependencies, stages still run."""
+    (clone.folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    clone.set({"vectorize": {"num_words": 300}})
+    dvc = str(Path(sys.executable).parent / "dvc")
+    done = subprocess.run(
+        [dvc, "repro", "vectorize"],
+        cwd=clone.folder, check=False, capture_output=True, text=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Running stage 'vectorize'" in done.stdout
+
+
+def test_the_model_is_an_artifact(reproduced: Clone) -> None:
+    assert isinstance(keras.models.load_model(reproduced.folder / "models" / "model.keras"), keras.Sequential)
+    assert "models/model.keras" in reproduced.dvc("ls", ".", "--dvc-only", "-R")
