@@ -23,7 +23,7 @@ $(BIN)/installed: requirements.lock
 repro: install  ## Run what has changed of the pipeline, and print the metrics
 	@dvc repro
 	@dvc metrics show
-	@echo "Look next: results/figures/*.png, results/history.csv, or dvc plots show"
+	@echo "Look next: results/figures/*.png, results/history.csv, or .venv/bin/dvc plots show"
 
 test: install  ## Run the tests
 	@pytest
