@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,26 +190,28 @@ def write_part(folder: Path, split: str, number: int, part: Features) -> None:
     np.save(f"{stem}.labels.npy", part.labels, allow_pickle=False)
 
 
-def read_parts(split: str) -> Iterator[Features]:
-    """Read the parts of a split in order."""
+def feature_parts(split: str) -> list[Path]:
+    """The parts of a split in order, for `read_part`."""
     paths = sorted((FEATURES / split).glob("part-*.npz"))
     if not paths:
         raise UserError(f"{FEATURES / split} holds no features: build them with `dvc repro vectorize`")
-    for path in paths:
-        with _reading(path, "vectorize"):
-            matrix = scipy.sparse.load_npz(path)
-        labels = path.with_suffix(".labels.npy")
-        with _reading(labels, "vectorize"):
-            yield Features(matrix, np.load(labels, allow_pickle=False))
+    return paths
 
 
-def read_features(split: str) -> Features:
-    """Read a whole split into memory."""
-    parts = list(read_parts(split))
-    if len(parts) == 1:
-        return parts[0]
-    matrix = scipy.sparse.vstack([part.matrix for part in parts], format="csr")
-    return Features(matrix, np.concatenate([part.labels for part in parts]))
+@lru_cache(maxsize=1)
+def read_part(path: Path) -> Features:
+    """Read one part; the last one read is kept, so that a split of one part is read only once."""
+    with _reading(path, "vectorize"):
+        matrix = scipy.sparse.load_npz(path)
+    return Features(matrix, read_labels(path))
+
+
+def read_labels(path: Path) -> NDArray[np.float32]:
+    """The labels of one part, (rows,) float32."""
+    labels = path.with_suffix(".labels.npy")
+    with _reading(labels, "vectorize"):
+        content: NDArray[np.float32] = np.load(labels, allow_pickle=False)
+    return content
 
 
 def write_columns(folder: Path, words: Sequence[str]) -> None:

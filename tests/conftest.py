@@ -1,5 +1,6 @@
 """What several tests need: folders to work in, reviews made up, IMDB where it is at hand."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse
 
-from stages.artifacts import Reviews
+from stages import artifacts
+from stages.artifacts import Features, Reviews
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -20,6 +23,7 @@ SHARED_MIRROR = f"{SHARED}#sha256=6814c0beea01878740d178d45caaf84fa878f5f452bd5f
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, as if it were the project's."""
     monkeypatch.chdir(tmp_path)
+    artifacts.read_part.cache_clear()
     return tmp_path
 
 
@@ -47,6 +51,7 @@ def imdb_data(imdb_mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def imdb(imdb_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`imdb_data` as the working directory."""
     monkeypatch.chdir(imdb_data)
+    artifacts.read_part.cache_clear()
     return imdb_data
 
 
@@ -66,3 +71,18 @@ def random_reviews(rows: int, words: int, seed: int) -> Reviews:
     tokens = (words * generator.random(lengths.sum()) ** 3).astype(np.int32) + np.int32(1)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return Reviews(tokens, offsets, generator.integers(0, 2, rows).astype(np.uint8))
+
+
+def write_features(features: Features, split: str, parts: int) -> None:
+    """Write a split of data/features in the working directory, in so many parts of about the same size."""
+    cuts = np.linspace(0, len(features), parts + 1).astype(int)
+    for number, (start, stop) in enumerate(itertools.pairwise(cuts)):
+        artifacts.write_part(artifacts.FEATURES, split, number, features[start:stop])
+    artifacts.read_part.cache_clear()
+
+
+def all_features(split: str) -> Features:
+    """A whole split of data/features in the working directory, read by SciPy and NumPy."""
+    paths = sorted((artifacts.FEATURES / split).glob("*.npz"))
+    labels = [np.load(path.with_suffix(".labels.npy")) for path in paths]
+    return Features(scipy.sparse.vstack([scipy.sparse.load_npz(path) for path in paths], "csr"), np.concatenate(labels))

@@ -16,7 +16,7 @@ import scipy.sparse
 from stages import artifacts
 from stages.artifacts import Epoch, Features, Reviews
 from stages.console import UserError
-from tests.conftest import ROOT, random_reviews
+from tests.conftest import ROOT, all_features, random_reviews, write_features
 
 
 def slices(reviews: Reviews, size: int) -> list[Reviews]:
@@ -53,16 +53,17 @@ def test_reviews_come_back_in_order_however_they_are_cut(folder: Path, written: 
     assert table.column("tokens").to_pylist() == lists([reviews])
 
 
-def test_features_come_back_from_one_part_as_from_several(folder: Path) -> None:
+@pytest.mark.parametrize("parts", [1, 3])
+def test_features_come_back_as_scipy_reads_them(folder: Path, parts: int) -> None:
     matrix = scipy.sparse.random(20, 9, 0.3, "csr", dtype=np.float32, rng=np.random.default_rng(0))
     features = Features(matrix, np.arange(20, dtype=np.float32) % 2)
-    for split, size in (("train", 20), ("test", 8)):
-        for number, start in enumerate(range(0, 20, size)):
-            artifacts.write_part(artifacts.FEATURES, split, number, features[start : start + size])
-        read = artifacts.read_features(split)
-        np.testing.assert_array_equal(read.matrix.toarray(), matrix.toarray())
-        np.testing.assert_array_equal(read.labels, features.labels)
-    assert scipy.sparse.load_npz(artifacts.FEATURES / "test/part-00002.npz").shape == (4, 9)
+    write_features(features, "train", parts)
+    paths = artifacts.feature_parts("train")
+    assert [path.name for path in paths] == [f"part-{number:05d}.npz" for number in range(parts)]
+    read = [artifacts.read_part(path) for path in paths]
+    np.testing.assert_array_equal(np.vstack([part.matrix.toarray() for part in read]), matrix.toarray())
+    np.testing.assert_array_equal(all_features("train").matrix.toarray(), matrix.toarray())
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in read]), features.labels)
 
 
 def test_history_comes_back_to_six_decimals(folder: Path) -> None:
@@ -161,7 +162,7 @@ def test_a_missing_or_damaged_file_is_named_with_the_remedy(folder: Path, path: 
 
 def test_missing_features_are_named(folder: Path) -> None:
     with pytest.raises(UserError, match="dvc repro vectorize"):
-        artifacts.read_features("train")
+        artifacts.feature_parts("train")
 
 
 def test_no_times_in_the_model_file(folder: Path) -> None:

@@ -10,21 +10,22 @@ from stages import artifacts, console, params
 def main() -> None:
     """Run the stage."""
     settings = params.load().train
-    from stages.train import loop, network  # here, because TensorFlow takes seconds to import
+    from stages.train import loop, network, rows  # here, because TensorFlow takes seconds to import
 
-    features = artifacts.read_features("train")
-    holdout, rest = loop.split(features, settings.holdout_rows)
-    trainer = loop.Trainer(network.build(features.matrix.shape[1], settings), settings)
+    training = rows.of("train")
+    holdout, rest = rows.hold_out(training, settings.holdout_rows)
+    columns = artifacts.read_part(training[0].part).matrix.shape[1]
+    trainer = loop.Trainer(network.build(columns, settings), settings)
 
-    console.say(f"hold-out run: {len(rest):,} rows, validated on {len(holdout):,}")
+    console.say(f"hold-out run: {rows.count(rest):,} rows, validated on {rows.count(holdout):,}")
     logs = trainer.fit(rest, settings.holdout_epochs, holdout)
     history = [artifacts.Epoch(number, **values) for number, values in enumerate(logs, start=1)]
     artifacts.write_history(history)
 
     epochs = loop.best(history).epoch if settings.epochs == "best" else settings.epochs
-    console.say(f"final network: {len(features):,} rows, {epochs} epochs")
+    console.say(f"final network: {rows.count(training):,} rows, {epochs} epochs")
     trainer.reset()
-    trainer.fit(features, epochs)
+    trainer.fit(training, epochs)
     artifacts.write_model(trainer.network)
     console.say(f"-> {artifacts.HISTORY}, {artifacts.MODEL}")
 

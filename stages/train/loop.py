@@ -2,25 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from stages.artifacts import Epoch, Features
-from stages.console import UserError, say
-from stages.params import PARAMS, Train
-from stages.train import sparse
+from stages.artifacts import Epoch
+from stages.console import say
+from stages.params import Train
+from stages.train import rows, sparse
+from stages.train.rows import Piece
 from stages.train.sparse import Blocks
-
-
-def split(features: Features, rows: int) -> tuple[Features, Features]:
-    """Cut off the first `rows` rows: (hold-out, rest)."""
-    if rows >= len(features):
-        raise UserError(
-            f"{PARAMS}: train.holdout_rows is {rows}; expected fewer than the {len(features)} training rows"
-        )
-    return features[:rows], features[rows:]
 
 
 def best(history: Sequence[Epoch]) -> Epoch:
@@ -28,20 +24,30 @@ def best(history: Sequence[Epoch]) -> Epoch:
     return min(history, key=lambda record: record.val_loss)
 
 
-def evaluate(network: keras.Sequential, features: Features, batch_size: int = 512) -> dict[str, float]:
+def evaluate(network: keras.Sequential, pieces: list[Piece], batch_size: int = 512) -> dict[str, float]:
     """What Keras's `evaluate` returns: loss and binary_accuracy over all rows."""
     network.reset_metrics()
-    _each_batch(test_step, network, sparse.blocks(features, batch_size), batch_size)
+    for features in rows.batches(pieces, batch_size):
+        _each_batch(test_step, network, sparse.blocks(features, batch_size), batch_size)
     return _logs(network)
+
+
+def predict(network: keras.Sequential, pieces: list[Piece]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The labels of all rows, and the probability that each is positive: both (rows,) float32."""
+    labels, probabilities = [], []
+    for features in rows.batches(pieces, sparse.PREDICT_ROWS):
+        labels.append(features.labels)
+        probabilities.append(sparse.predict(network, features))
+    return np.concatenate(labels), np.concatenate(probabilities)
 
 
 def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     """The loss of one batch, (), which also counts towards the network's metrics."""
-    rows = tf.shape(label)[0]
-    outputs = sparse.apply(network, index, value, rows)
+    size = tf.shape(label)[0]
+    outputs = sparse.apply(network, index, value, size)
     loss = network.compute_loss(y=label, y_pred=outputs)
     mean, *metrics = network.metrics
-    mean.update_state(loss, sample_weight=rows)
+    mean.update_state(loss, sample_weight=size)
     for metric in metrics:
         metric.update_state(label, outputs)
     return loss
@@ -56,15 +62,35 @@ def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, la
     network.optimizer.apply(gradients, variables)
 
 
-def _each_batch(step: Callable[..., object], network: keras.Sequential, rows: Blocks, batch_size: int) -> None:
+def _each_batch(step: Callable[..., object], network: keras.Sequential, blocks: Blocks, batch_size: int) -> None:
     """Take a step for every batch; inside a tf.function this becomes a loop in the graph."""
-    for batch in tf.range(tf.shape(rows.index)[0]):
-        label = rows.label[batch * batch_size : (batch + 1) * batch_size]
-        step(network, rows.index[batch], rows.value[batch], label)
+    for batch in tf.range(tf.shape(blocks.index)[0]):
+        label = blocks.label[batch * batch_size : (batch + 1) * batch_size]
+        step(network, blocks.index[batch], blocks.value[batch], label)
 
 
 def _logs(network: keras.Sequential) -> dict[str, float]:
     return {name: float(value) for name, value in network.get_metrics_result().items()}
+
+
+class _Pass(NamedTuple):
+    """Some rows, and what they are for."""
+
+    epoch: int
+    validation: bool
+    blocks: Blocks
+
+
+_T = TypeVar("_T")
+
+
+def _ahead(items: Iterator[_T]) -> Iterator[_T]:
+    """Yield what an iterator yields, each item made in another thread while the one before is in use."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 class Trainer:
@@ -87,11 +113,11 @@ class Trainer:
         for variable, value in zip(self._state, self._fresh, strict=True):
             variable.assign(value)
 
-    def fit(self, features: Features, epochs: int, holdout: Features | None = None) -> list[dict[str, float]]:
+    def fit(self, pieces: list[Piece], epochs: int, holdout: Sequence[Piece] = ()) -> list[dict[str, float]]:
         """Train for some epochs, on the rows in a new order each time, and print a line for each.
 
         Args:
-            features: the rows to train on.
+            pieces: the rows to train on.
             epochs: how often to go through them.
             holdout: rows to validate on after every epoch.
 
@@ -99,36 +125,30 @@ class Trainer:
             For each epoch what Keras's `fit` logs: loss, binary_accuracy and, with a hold-out, val_loss and
             val_binary_accuracy. The first two are means over the epoch's batches as they were trained on.
         """
-        history = []
-        validation = sparse.blocks(holdout, self._settings.batch_size) if holdout else None
-        for number, shuffled in enumerate(self._shuffled(features, epochs), start=1):
-            logs = self._run(self._train, shuffled)
-            if validation:
-                logs |= {f"val_{name}": value for name, value in self._run(self._test, validation).items()}
+        history: list[dict[str, float]] = []
+        for epoch, passes in groupby(_ahead(self._passes(pieces, epochs, list(holdout))), key=attrgetter("epoch")):
+            logs: dict[str, float] = {}
+            for validation, blocks in groupby(passes, key=attrgetter("validation")):
+                self.network.reset_metrics()
+                for each in blocks:
+                    (self._test if validation else self._train)(*each.blocks)
+                logs |= {f"val_{name}" if validation else name: value for name, value in _logs(self.network).items()}
             values = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
-            say(f"epoch {number:{len(str(epochs))}}/{epochs}  {values}")
+            say(f"epoch {epoch:{len(str(epochs))}}/{epochs}  {values}")
             history.append(logs)
         return history
 
-    def _shuffled(self, features: Features, epochs: int) -> Iterator[Blocks]:
-        """The rows in a new order for each epoch, laid out in another thread while the epoch before trains."""
-        generator = np.random.default_rng(self._settings.seed)
-
-        def lay_out() -> Blocks:
-            return sparse.blocks(features[generator.permutation(len(features))], self._settings.batch_size)
-
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            coming = ahead.submit(lay_out)
-            for epoch in range(epochs):
-                shuffled = coming.result()
-                if epoch + 1 < epochs:
-                    coming = ahead.submit(lay_out)
-                yield shuffled
-
-    def _run(self, each: Callable[..., None], rows: Blocks) -> dict[str, float]:
-        self.network.reset_metrics()
-        each(*rows)
-        return _logs(self.network)
+    def _passes(self, pieces: list[Piece], epochs: int, holdout: list[Piece]) -> Iterator[_Pass]:
+        """All that `fit` goes through: for each epoch the rows in a new order, then the hold-out in its own."""
+        size, generator = self._settings.batch_size, np.random.default_rng(self._settings.seed)
+        kept = (
+            [sparse.blocks(features, size) for features in rows.batches(holdout, size)] if len(holdout) == 1 else None
+        )
+        for epoch in range(1, epochs + 1):
+            for features in rows.batches(pieces, size, generator):
+                yield _Pass(epoch, False, sparse.blocks(features, size))
+            for blocks in kept or (sparse.blocks(features, size) for features in rows.batches(holdout, size)):
+                yield _Pass(epoch, True, blocks)
 
     def _in_graph(self, step: Callable[..., object]) -> Callable[..., None]:
         """A function of `Blocks` that takes a step for every batch, traced once for any number of rows."""

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from stages.artifacts import Features
 
+PREDICT_ROWS = 2048
+"""Rows at a time where nothing is learnt: the number does not change the result."""
 _ALIGNED = 16
 """Entries to a cache line: a block that starts on one is read where it lies, and not copied."""
 _WIDEST = 16
@@ -89,11 +91,11 @@ def _product(index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, kernel: tf.Ten
     return tf.concat([product(kernel[:, start : start + _WIDEST]) for start in range(0, units, _WIDEST)], axis=1)
 
 
-def predict(network: keras.Sequential, features: Features, batch_size: int = 2048) -> NDArray[np.float32]:
-    """The probability that each row is positive, (rows,) float32; the batch size does not change it."""
-    index, value, label = blocks(features, batch_size)
+def predict(network: keras.Sequential, features: Features) -> NDArray[np.float32]:
+    """The probability that each row is positive, (rows,) float32."""
+    index, value, label = blocks(features, PREDICT_ROWS)
     outputs = [
-        apply(network, index[batch], value[batch], min(batch_size, len(label) - batch * batch_size))
+        apply(network, index[batch], value[batch], min(PREDICT_ROWS, len(label) - batch * PREDICT_ROWS))
         for batch in range(len(index))
     ]
     return np.concatenate(outputs)[:, 0]

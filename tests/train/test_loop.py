@@ -1,5 +1,6 @@
 """The loop against Keras's own `fit` and `evaluate` on the same rows, made dense."""
 
+import shutil
 from pathlib import Path
 
 import keras
@@ -7,19 +8,18 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from stages import artifacts, params
+from stages import params
 from stages.artifacts import Epoch, Features
-from stages.console import UserError
 from stages.params import Train
-from stages.train import loop, network
-from tests.conftest import ROOT
+from stages.train import loop, network, rows
+from tests.conftest import ROOT, write_features
 
 COLUMNS = 200
 
 
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch) -> Train:
-    monkeypatch.chdir(ROOT)
+def settings(folder: Path) -> Train:
+    shutil.copy(ROOT / "params.yaml", folder)
     return params.load().train.model_copy(update={"batch_size": 64, "learning_rate": 0.01})
 
 
@@ -50,7 +50,7 @@ def keras_fit(
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "rows", "hidden"),
+    ("optimizer", "count", "hidden"),
     [
         ("rmsprop", 640, [16, 16]),
         ("rmsprop", 603, [16, 16]),
@@ -58,14 +58,16 @@ def keras_fit(
         ("adam", 603, [40]),
     ],
 )
-def test_the_loop_does_what_fit_does(settings: Train, optimizer: str, rows: int, hidden: list[int]) -> None:
+def test_the_loop_does_what_fit_does(settings: Train, optimizer: str, count: int, hidden: list[int]) -> None:
     settings = settings.model_copy(update={"optimizer": optimizer, "hidden_units": hidden})
-    rest, holdout = features(rows), features(300, seed=2)
+    rest, holdout = features(count), features(300, seed=2)
     expected = network.build(COLUMNS, settings)
     history = keras_fit(expected, rest, holdout, 4, settings)
 
+    write_features(rest, "train", 1)
+    write_features(holdout, "test", 1)
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
-    logs = trainer.fit(rest, 4, holdout)
+    logs = trainer.fit(rows.of("train"), 4, rows.of("test"))
 
     for ours, theirs in zip(trainer.network.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
@@ -74,33 +76,47 @@ def test_the_loop_does_what_fit_does(settings: Train, optimizer: str, rows: int,
     assert history[-1]["loss"] < history[0]["loss"]  # something was learnt, so the agreement says something
 
 
+def test_seven_parts_give_what_one_gives_in_the_same_order(
+    settings: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    training, holdout = features(600), features(301, seed=2)
+    batches = rows.batches
+    monkeypatch.setattr(rows, "batches", lambda pieces, size, *_: batches(pieces, size))  # no shuffling
+    runs = []
+    for parts in (1, 7):
+        write_features(training, "train", parts)
+        write_features(holdout, "test", parts)
+        trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
+        runs.append((trainer.fit(rows.of("train"), 3, rows.of("test")), trainer.network.get_weights()))
+    (one, weights), (seven, weights_of_seven) = runs
+    assert one == seven
+    for ours, theirs in zip(weights, weights_of_seven, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_reset_gives_the_run_of_a_fresh_network(settings: Train) -> None:
-    rows = features(500)
+    write_features(features(500), "train", 2)
+    pieces = rows.of("train")
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
-    trainer.fit(rows, 3, rows)
+    trainer.fit(pieces, 3, pieces)
     trainer.reset()
-    logs = trainer.fit(rows, 2)
+    logs = trainer.fit(pieces, 2)
     fresh = loop.Trainer(network.build(COLUMNS, settings), settings)
-    assert fresh.fit(rows, 2) == logs
+    assert fresh.fit(pieces, 2) == logs
     for ours, theirs in zip(trainer.network.get_weights(), fresh.network.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_evaluate_is_kerass(settings: Train) -> None:
-    rows = features(1000)
+@pytest.mark.parametrize("parts", [1, 3])
+def test_evaluate_and_predict_are_kerass(settings: Train, parts: int) -> None:
+    test = features(5000)
+    write_features(test, "test", parts)
     model = network.build(COLUMNS, settings)
-    expected = model.evaluate(rows.matrix.toarray(), rows.labels, verbose=0, return_dict=True)
-    ours = loop.evaluate(model, rows, batch_size=300)
-    assert ours == pytest.approx(expected, abs=1e-6)
-
-
-def test_the_holdout_is_the_first_rows() -> None:
-    rows = features(10)
-    holdout, rest = loop.split(rows, 4)
-    np.testing.assert_array_equal(holdout.matrix.toarray(), rows.matrix.toarray()[:4])
-    np.testing.assert_array_equal(rest.labels, rows.labels[4:])
-    with pytest.raises(UserError, match="holdout_rows is 10; expected fewer than the 10 training rows"):
-        loop.split(rows, 10)
+    expected = model.evaluate(test.matrix.toarray(), test.labels, verbose=0, return_dict=True)
+    assert loop.evaluate(model, rows.of("test"), batch_size=300) == pytest.approx(expected, abs=1e-6)
+    labels, probabilities = loop.predict(model, rows.of("test"))
+    np.testing.assert_array_equal(labels, test.labels)
+    np.testing.assert_allclose(probabilities, model.predict(test.matrix.toarray(), verbose=0)[:, 0], atol=1e-6)
 
 
 def test_best_is_the_lowest_validation_loss() -> None:
@@ -110,16 +126,16 @@ def test_best_is_the_lowest_validation_loss() -> None:
 
 def test_the_reference_run_on_imdb(imdb: Path) -> None:
     """The notebook's result for each of five seeds: accuracy, loss and overfitting within its bounds."""
-    train, test = artifacts.read_features("train"), artifacts.read_features("test")
-    holdout, rest = loop.split(train, 10_000)
+    training, test = rows.of("train"), rows.of("test")
+    holdout, rest = rows.hold_out(training, 10_000)
     for seed in range(1, 6):
         reference = params.load().train.model_copy(update={"seed": seed})
-        trainer = loop.Trainer(network.build(train.matrix.shape[1], reference), reference)
+        trainer = loop.Trainer(network.build(10_000, reference), reference)
         history = [Epoch(number, **logs) for number, logs in enumerate(trainer.fit(rest, 20, holdout), start=1)]
         assert 3 <= loop.best(history).epoch <= 6
         assert history[-1].binary_accuracy > 0.99
         trainer.reset()
-        trainer.fit(train, 4)
+        trainer.fit(training, 4)
         result = loop.evaluate(trainer.network, test)
         assert 0.87 <= result["binary_accuracy"] <= 0.895
         assert 0.28 <= result["loss"] <= 0.33

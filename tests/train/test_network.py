@@ -30,7 +30,7 @@ def test_sparse_rows_give_what_keras_gives_for_dense_ones(settings: Train, hidde
     model = network.build(COLUMNS, settings.model_copy(update={"hidden_units": hidden}))
     rows = scipy.sparse.random(700, COLUMNS, 0.2, "csr", dtype=np.float32, rng=np.random.default_rng(5))
     dense = model.predict(rows.toarray(), verbose=0)[:, 0]
-    np.testing.assert_allclose(sparse.predict(model, Features(rows, np.zeros(700, np.float32)), 256), dense, atol=1e-6)
+    np.testing.assert_allclose(sparse.predict(model, Features(rows, np.zeros(700, np.float32))), dense, atol=1e-6)
 
 
 def test_the_layers_are_kerass_own(settings: Train) -> None:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages import artifacts
+from tests.conftest import all_features
 
 BLOCK = 1000
 
@@ -28,7 +29,7 @@ def notebook(imdb_mirror: str) -> dict[str, Split]:
 @pytest.mark.parametrize("split", artifacts.SPLITS)
 def test_every_cell_and_label_equals_the_notebooks(imdb: Path, notebook: dict[str, Split], split: str) -> None:
     sequences, labels = notebook[split]
-    features = artifacts.read_features(split)
+    features = all_features(split)
     assert features.matrix.shape == (25_000, 10_000)
     np.testing.assert_array_equal(features.labels, labels)
     for start in range(0, len(sequences), BLOCK):
@@ -39,7 +40,7 @@ def test_every_cell_and_label_equals_the_notebooks(imdb: Path, notebook: dict[st
 
 
 def test_the_numbers_of_ones_are_the_known_ones(imdb: Path) -> None:
-    assert [artifacts.read_features(split).matrix.nnz for split in artifacts.SPLITS] == [3_292_468, 3_218_578]
+    assert [all_features(split).matrix.nnz for split in artifacts.SPLITS] == [3_292_468, 3_218_578]
 
 
 def test_the_first_training_review_decodes_to_the_known_words(imdb: Path, notebook: dict[str, Split]) -> None:

@@ -1,0 +1,82 @@
+"""Rows of the features, read part by part, so that they need not fit in memory together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+
+from stages import artifacts
+from stages.artifacts import Features
+from stages.console import UserError
+from stages.params import PARAMS
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive rows of one part."""
+
+    part: Path
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def of(split: str) -> list[Piece]:
+    """All rows of a split, a piece for each part."""
+    return [Piece(part, 0, len(artifacts.read_labels(part))) for part in artifacts.feature_parts(split)]
+
+
+def count(pieces: list[Piece]) -> int:
+    """How many rows there are."""
+    return sum(map(len, pieces))
+
+
+def hold_out(pieces: list[Piece], rows: int) -> tuple[list[Piece], list[Piece]]:
+    """Cut off the first `rows` rows: (hold-out, rest)."""
+    if rows >= count(pieces):
+        raise UserError(
+            f"{PARAMS}: train.holdout_rows is {rows}; expected fewer than the {count(pieces)} training rows"
+        )
+    first, rest = [], []
+    for piece in pieces:
+        cut = piece.start + min(rows, len(piece))
+        first.append(Piece(piece.part, piece.start, cut))
+        rest.append(Piece(piece.part, cut, piece.stop))
+        rows -= len(first[-1])
+    return [piece for piece in first if len(piece)], [piece for piece in rest if len(piece)]
+
+
+def batches(pieces: list[Piece], size: int, generator: np.random.Generator | None = None) -> Iterator[Features]:
+    """Read the pieces one after the other, in whole batches.
+
+    Rows that do not fill a batch wait for the next piece; only the last batch of all may be short.
+
+    Args:
+        pieces: the rows.
+        size: rows in a batch.
+        generator: shuffles the pieces, and the rows within each; without it they come in order.
+
+    Yields:
+        Rows that `size` divides, except for the last.
+    """
+    order = generator.permutation(len(pieces)) if generator else range(len(pieces))
+    waiting: Features | None = None
+    for place, number in enumerate(order, start=1):
+        piece = pieces[number]
+        within = generator.permutation(len(piece)) if generator else np.arange(len(piece))
+        features = artifacts.read_part(piece.part)[piece.start + within]
+        if waiting:
+            features = _join(waiting, features)
+        cut = len(features) if place == len(pieces) else len(features) // size * size
+        features, waiting = features[:cut], features[cut:]
+        if len(features):
+            yield features
+
+
+def _join(first: Features, then: Features) -> Features:
+    matrix = scipy.sparse.vstack([first.matrix, then.matrix], format="csr")
+    return Features(matrix, np.concatenate([first.labels, then.labels]))
