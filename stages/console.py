@@ -25,8 +25,11 @@ def run(main: Callable[[], None], description: str | None) -> NoReturn:
     Exits with 0 when done, 1 with a line for an error that a user can mend, 2 for arguments it does not know,
     130 when interrupted. Any other exception is a defect of the stage, and keeps its traceback.
     """
+    spec = sys.modules["__main__"].__spec__
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, usage="python -m stages.NAME"
+        prog=f"python -m {spec.name.removesuffix('.__main__')}" if spec else None,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
     try:

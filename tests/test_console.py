@@ -1,0 +1,63 @@
+"""What a stage's program says, and the exit codes it ends with."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PROGRAM = """
+import sys
+from stages import console
+def main(): {body}
+console.run(main, "What it does.")
+"""
+
+
+def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    code = PROGRAM.format(body=body)
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "stderr"),
+    [
+        ("pass", 0, ""),
+        ("raise console.UserError('a.csv: row 3 is empty')", 1, "error: a.csv: row 3 is empty\n"),
+        ("open('no/such/file')", 1, "error: no/such/file: No such file or directory\n"),
+        ("raise OSError(28, 'No space left on device')", 1, "error: I/O: No space left on device\n"),
+        ("raise KeyboardInterrupt", 130, "interrupted: nothing half-written was kept\n"),
+    ],
+)
+def test_each_end_has_its_exit_code_and_no_traceback(body: str, code: int, stderr: str) -> None:
+    done = run(body)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", stderr)
+
+
+def test_a_defect_keeps_its_traceback() -> None:
+    done = run("1 / 0")
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_unknown_arguments_are_refused() -> None:
+    assert run("print('ran')", "--unknown").returncode == 2
+
+
+@pytest.mark.parametrize("stage", ["download", "vectorize", "train", "evaluate"])
+def test_every_stage_says_what_it_reads_and_writes(stage: str, tmp_path: Path) -> None:
+    """Without TensorFlow, whose import takes seconds: the stages before `train` never import it, the others late."""
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['stages.{stage}', '--help']\n"
+        f"try: runpy.run_module('stages.{stage}', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit: print('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    for word in (f"usage: python -m stages.{stage}", "Reads  ", "Writes  "):
+        assert word in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
