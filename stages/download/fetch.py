@@ -1,23 +1,39 @@
 """Getting a file from a folder or an address, and being sure that it is the right one."""
 
+import fcntl
 import hashlib
+import http.client
 import os
+import re
 import tempfile
+import threading
 import time
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
-from urllib3.util import Retry
 
 from stages.console import UserError, say
 
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 4
+"""How long each of a host's addresses may take to accept a connection."""
+ANSWER_SECONDS = 10
+"""How long it may take in all, attempts and pauses included, until a server answers."""
 READ_SECONDS = 20
+"""How long a server may fall silent in the middle of a file."""
 ATTEMPTS = 4
-_CHUNK = 1 << 18
+"""How often a server is asked that cannot be reached or is out of order, and how often for a file that breaks off."""
+BACKOFF_SECONDS = 0.5
+"""The first pause after a file broke off; each further one is twice as long."""
+LIMIT = 200_000_000
+"""Bytes at which a download is given up: more than any file wanted here has."""
+_CHUNK = 1 << 16
 
 
 class Unavailable(UserError):
@@ -51,97 +67,162 @@ def get(place: str, file: Expected) -> Path:
         Unavailable: the place does not have the file, or cannot be reached.
         Mismatch: the place has a file of that name with other content.
     """
-    if not place.startswith(("http://", "https://")):
-        path = Path(place).expanduser() / file.name
-        if not path.is_file():
-            raise Unavailable(f"{path} does not exist")
-        check(path, file)
+    if place.startswith(("http://", "https://")):
+        path = _cache() / file.digest / file.name
+        if not _holds(path, file):
+            path.parent.mkdir(exist_ok=True)
+            download(f"{place.rstrip('/')}/{file.name}", path, file)
         return path
-    path = _cache() / file.digest / file.name
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        download(f"{place.rstrip('/')}/{file.name}", path, file)
-    check(path, file)
+    path = Path(place).expanduser() / file.name
+    try:
+        _check(path, file, str(path))
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}") from None
     return path
 
 
 def _cache() -> Path:
-    """Where downloads are kept: the user's cache folder, or the system's temporary one where that is read-only."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
-    return (home if os.access(existing, os.W_OK) else Path(tempfile.gettempdir())) / "multihot"
+    """Where downloads are kept: in the user's cache folder or, where that cannot be written, in a temporary one."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multihot"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="multihot-"))
 
 
-def check(path: Path, file: Expected) -> None:
-    """Raise Mismatch unless the content of `path` is what `file` says."""
+def _digest(path: Path, algorithm: str) -> str:
     with path.open("rb") as content:
-        found = hashlib.file_digest(content, file.algorithm).hexdigest()
+        return hashlib.file_digest(content, algorithm).hexdigest()
+
+
+def _holds(path: Path, file: Expected) -> bool:
+    return path.is_file() and _digest(path, file.algorithm) == file.digest
+
+
+def _check(path: Path, file: Expected, origin: str) -> None:
+    found = _digest(path, file.algorithm)
     if found != file.digest:
-        raise Mismatch(f"{path} has {file.algorithm} {found}, expected {file.digest}: remove it and get it anew")
+        raise Mismatch(f"{origin} has {file.algorithm} {found}, expected {file.digest}")
 
 
 def download(url: str, path: Path, file: Expected) -> None:
     """Download `url` to `path`: retried with back-off, resumed where the server can, checked, then renamed.
 
-    What arrived of a download that failed stays at `{path}.part` for the next attempt to go on from.
+    What arrived of a file that broke off stays at `{path}.part`, for the next attempt or the next run to go on from.
+    A second process that wants the same file waits for the first, and uses what that one got.
 
     Raises:
         Unavailable: the server cannot be reached, refuses, or keeps breaking off.
         Mismatch: the file arrived whole, but is another one.
     """
-    part = path.with_name(f"{path.name}.part")
-    with requests.Session() as session:
-        session.mount("https://", HTTPAdapter(max_retries=_RETRY))
-        session.mount("http://", HTTPAdapter(max_retries=_RETRY))
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                _receive(session, url, part)
-                break
-            except requests.ConnectTimeout:
-                raise Unavailable(f"{url}: no answer within {CONNECT_SECONDS} s") from None
-            except requests.HTTPError as error:
-                raise Unavailable(f"{url}: {error.response.status_code} {error.response.reason}") from None
-            except requests.RequestException as error:
-                if attempt == ATTEMPTS or not part.exists():
-                    raise Unavailable(f"{url}: {_reason(error)}") from None
-                say(f"{url}: broke off ({_reason(error)}), going on at {part.stat().st_size:,} bytes")
-                time.sleep(2.0 ** (attempt - 2))
-    try:
-        check(part, file)
-    except Mismatch:
-        part.unlink()
-        raise
-    part.replace(path)
-
-
-_RETRY = Retry(total=3, connect=1, read=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
-
-
-def _receive(session: requests.Session, url: str, part: Path) -> None:
-    """Append to `part` what it lacks of `url`, or start it anew where the server cannot resume."""
-    start = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with session.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
-            part.unlink()
-            _receive(session, url, part)
+    partial = path.with_name(f"{path.name}.part")
+    with partial.open("ab") as part, requests.Session() as session:
+        _lock(part)
+        if _holds(path, file):
             return
-        response.raise_for_status()
-        resumed = response.status_code == requests.codes.partial_content
-        length = int(response.headers.get("Content-Length", 0))
-        bar = tqdm(
-            desc=part.stem, total=length + start * resumed or None, initial=start * resumed, unit="B", unit_scale=True,
-            disable=None,
-        )  # fmt: skip
-        with part.open("ab" if resumed else "wb") as out, bar:
-            for chunk in response.iter_content(_CHUNK):
-                out.write(chunk)
+        session.mount("https://", HTTPAdapter(max_retries=_retry()))
+        session.mount("http://", HTTPAdapter(max_retries=_retry()))
+        trouble = ""
+        for attempt in range(ATTEMPTS):
+            if trouble:
+                say(f"{_shown(url)}: {trouble}; trying again")
+                time.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1))
+            start = part.seek(0, os.SEEK_END)
+            try:
+                _receive(_ask(session, url, start), part, file.name)
+                _check(partial, file, _shown(url))
+                partial.replace(path)
+                return
+            except (requests.RequestException, urllib3.exceptions.LocationParseError) as error:
+                raise Unavailable(_shown(f"{url}: {_reason(error)}")) from None
+            except urllib3.exceptions.HTTPError as error:
+                trouble = _reason(error)
+            except Mismatch:
+                part.truncate(0)
+                if not start:
+                    raise
+                trouble = "the file has changed since its first bytes came"
+        raise Unavailable(f"{_shown(url)}: {trouble}; given up after {ATTEMPTS} attempts")
+
+
+def _lock(part: BinaryIO) -> None:
+    """Wait until no other process has `part` locked. The lock ends with the process or with the closing of the file."""
+    try:
+        fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"another process is downloading {part.name}: waiting for it")
+        fcntl.flock(part, fcntl.LOCK_EX)
+
+
+def _retry() -> urllib3.Retry:
+    """How to go on asking a server that cannot be reached or is out of order."""
+    return urllib3.Retry(
+        ATTEMPTS - 1,
+        other=0,  # TLS: a certificate does not mend in seconds
+        backoff_factor=BACKOFF_SECONDS,
+        status_forcelist=(408, 429, 500, 502, 503, 504),
+        raise_on_status=False,
+        respect_retry_after_header=False,  # that may be minutes
+    )
+
+
+def _ask(session: requests.Session, url: str, start: int) -> requests.Response:
+    """Ask for `url` from byte `start` on. The body is yet to be read.
+
+    It happens in a thread that is left behind after ANSWER_SECONDS, because requests has no limit on finding a host's
+    addresses, and its time-out for connecting counts for each of them: where packets vanish, minutes.
+    """
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    answer: Future[requests.Response] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(session.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        response = answer.result(ANSWER_SECONDS)
+    except TimeoutError:
+        raise Unavailable(f"{_shown(url)}: no answer within {ANSWER_SECONDS} s") from None
+    if response.ok or (start and response.status_code == requests.codes.range_not_satisfiable):
+        return response
+    raise Unavailable(f"{_shown(url)}: {response.status_code} {response.reason}")
+
+
+def _receive(response: requests.Response, part: BinaryIO, name: str) -> None:
+    """Append the body to `part`, or replace it where the server cannot resume."""
+    with response:
+        if response.status_code == requests.codes.range_not_satisfiable:
+            return  # `part` was whole already, or is of another file: its checksum tells
+        if response.status_code != requests.codes.partial_content:
+            part.truncate(0)
+        size = part.seek(0, os.SEEK_END)
+        missing = response.raw.length_remaining
+        total = None if missing is None else size + missing
+        with tqdm(desc=name, total=total, initial=size, unit="B", unit_scale=True, disable=None) as bar:
+            for chunk in response.raw.stream(_CHUNK, decode_content=False):
+                size += len(chunk)
+                if size > LIMIT:
+                    raise Mismatch(f"{_shown(response.url)} is larger than {LIMIT:,} bytes")
+                part.write(chunk)
                 bar.update(len(chunk))
+    part.flush()
 
 
-def _reason(error: requests.RequestException) -> str:
-    """The innermost cause, which is the one that a person understands."""
-    cause: BaseException = error
-    while cause.args and isinstance(cause.args[-1], BaseException):
-        cause = cause.args[-1]
-    return str(getattr(cause, "reason", cause)).rsplit(": ", 1)[-1]
+def _shown(text: str) -> str:
+    """A text for the log: without the passwords of addresses in it."""
+    return re.sub(r"//[^/\s]*@", "//", text)
+
+
+def _reason(error: BaseException) -> str:
+    """What a person understands of an error: its innermost cause, since the layers around it are names of classes."""
+    proxy = "the proxy: " if isinstance(error, requests.exceptions.ProxyError) else ""
+    while not isinstance(error, http.client.IncompleteRead):
+        wrapped = [arg for arg in error.args if isinstance(arg, BaseException)]
+        cause = wrapped[0] if wrapped else error.__cause__ or error.__context__
+        if cause is None:
+            text = (getattr(error, "strerror", None) or str(error)).strip()
+            return proxy + re.sub(r"^\[SSL.*?\](.*) \(_ssl\.c:\d+\)$", r"TLS:\1", text)
+        error = cause
+    return "the connection was closed before the end"

@@ -1,0 +1,460 @@
+"""The source imdb on tiny files in the form of Keras's, on damaged ones and on hostile ones."""
+
+import functools
+import gc
+import hashlib
+import http.server
+import importlib
+import io
+import json
+import os
+import pickle
+import threading
+import unittest.mock
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stages import artifacts
+from stages.artifacts import Reviews
+from stages.console import UserError
+from stages.download import __main__ as stage
+from stages.download import fetch, imdb
+from stages.download.corpus import Corpus
+
+WORDS = 50
+GENERATOR = np.random.default_rng(0)
+
+
+def objects(rows: list[Any]) -> NDArray[Any]:
+    array = np.empty(len(rows), object)
+    array[:] = rows
+    return array
+
+
+def lists(rows: int) -> NDArray[Any]:
+    lengths = GENERATOR.integers(0, 30, rows)
+    return objects([GENERATOR.integers(1, WORDS + 1, length).tolist() for length in lengths])
+
+
+ARRAYS = {
+    "x_train": lists(40),
+    "y_train": GENERATOR.integers(0, 2, 40),
+    "x_test": lists(30),
+    "y_test": GENERATOR.integers(0, 2, 30),
+}
+INDEX = {f"word{rank}é": rank for rank in GENERATOR.permutation(np.arange(1, WORDS + 1)).tolist()}
+
+
+def npy(array: NDArray[Any], pickled: bytes | None = None) -> bytes:
+    """An npy file, with another pickle than NumPy's if one is given."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+    if pickled is None and not array.dtype.hasobject:
+        return file.getvalue() + array.tobytes()
+    return file.getvalue() + (pickle.dumps(array) if pickled is None else pickled)
+
+
+def write_npz(path: Path, **changed: NDArray[Any] | bytes | None) -> Path:
+    """Write the four arrays, with some in another form (bytes of an npy file), or without them (None)."""
+    with zipfile.ZipFile(path, "w") as members:
+        for name, content in {**ARRAYS, **changed}.items():
+            if content is not None:
+                members.writestr(f"{name}.npy", content if isinstance(content, bytes) else npy(content))
+    return path
+
+
+def rows_of(reviews: Reviews) -> list[list[int]]:
+    return [part.tolist() for part in np.split(reviews.tokens, reviews.offsets[1:-1])]
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# Reading
+
+
+def assert_read_as_numpy_does(path: Path) -> None:
+    """The same as np.load, which is told to trust the file, and Keras's shuffle."""
+    generator = np.random.RandomState(113)
+    read = imdb.read_reviews(path, WORDS)
+    with np.load(path, allow_pickle=True) as arrays:
+        for split in artifacts.SPLITS:
+            order = np.arange(len(arrays[f"x_{split}"]))
+            generator.shuffle(order)
+            assert rows_of(read[split]) == arrays[f"x_{split}"][order].tolist()
+            assert read[split].labels.tolist() == arrays[f"y_{split}"][order].tolist()
+
+
+def test_reads_what_savez_writes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "imdb.npz", **ARRAYS)  # type: ignore[arg-type]
+    assert_read_as_numpy_does(tmp_path / "imdb.npz")
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("numpy", ["numpy.core.multiarray", "numpy._core.multiarray"])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
+def test_reads_every_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int, numpy: str) -> None:
+    monkeypatch.setattr(np.empty(0).__reduce__()[0], "__module__", numpy)
+    pickles = {name: pickle.dumps(ARRAYS[name], protocol) for name in ("x_train", "x_test")}
+    assert all(numpy.encode() in pickled and pickled[1] == protocol for pickled in pickles.values())
+    path = write_npz(tmp_path / "a.npz", **{name: npy(ARRAYS[name], content) for name, content in pickles.items()})
+    assert_read_as_numpy_does(path)
+
+
+def test_reads_what_python_2_wrote(tmp_path: Path) -> None:
+    class Python2(pickle._Pickler):
+        """Writes bytes as Python 2 did its strings."""
+
+        dispatch: ClassVar[dict[type, Callable[..., None]]] = {
+            **pickle._Pickler.dispatch,
+            bytes: lambda self, value: self.write(pickle.SHORT_BINSTRING + bytes([len(value)]) + value),
+        }
+
+    file = io.BytesIO()
+    Python2(file, 2).dump(ARRAYS["x_train"])
+    assert b"_codecs" not in file.getvalue()
+    assert_read_as_numpy_does(write_npz(tmp_path / "a.npz", x_train=npy(ARRAYS["x_train"], file.getvalue())))
+
+
+def test_order_and_encoding_are_those_of_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keras_imdb = importlib.import_module("keras.src.datasets.imdb")
+    path = write_npz(tmp_path / "imdb.npz")
+    monkeypatch.setattr(keras_imdb, "get_file", lambda **_: str(path))
+    read = imdb.read_reviews(path, WORDS)
+    for split, (sequences, labels) in zip(artifacts.SPLITS, keras_imdb.load_data(num_words=WORDS + 4), strict=True):
+        assert [[1] + [rank + 3 for rank in ranks] for ranks in rows_of(read[split])] == sequences.tolist()
+        assert read[split].labels.tolist() == labels.tolist()
+        assert [column.dtype.str for column in vars(read[split]).values()] == ["<i4", "<i4", "|u1"]
+
+
+# Refusing
+
+
+@pytest.fixture
+def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that comes into being when what a pickle asks for is run."""
+    monkeypatch.chdir(tmp_path)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    return tmp_path / "canary"
+
+
+def calling(module: str, name: str, argument: str) -> bytes:
+    """A pickle that calls a function with a text."""
+    return b"\x80\x02c%s\n%s\nX%s%s\x85R." % (
+        module.encode(), name.encode(), len(argument).to_bytes(4, "little"), argument.encode()
+    )  # fmt: skip
+
+
+ATTACKS = {
+    "os-system": calling("os", "system", "touch canary"),
+    "posix-system": calling("posix", "system", "touch canary"),
+    "eval": calling("builtins", "eval", "open('canary', 'w')"),
+    "eval-python-2": calling("__builtin__", "eval", "open('canary', 'w')"),
+    "numpy-load": calling("numpy", "load", "array.npy"),
+    "numpy-fromfile": calling("numpy", "fromfile", "array.npy"),
+    "multiarray-fromfile": calling("numpy.core.multiarray", "fromfile", "array.npy"),
+    "_multiarray-fromfile": calling("numpy._core.multiarray", "fromfile", "array.npy"),
+    "memmap": calling("numpy", "memmap", "array.npy"),
+    "pathlib-attribute": b"\x80\x04\x8c\x07pathlib\x8c\x0aPath.touch\x93\x8c\x06canary\x85R.",
+    "numpy-attribute": b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93\x8c\x06canary\x85R.",
+    "other-codec": calling("codecs", "encode", "canary"),
+}
+
+
+@pytest.mark.parametrize("attack", [name for name in ATTACKS if name not in ("numpy-attribute", "other-codec")])
+@pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
+def test_attacks_work_on_pickle_itself(canary: Path, attack: str) -> None:
+    """Or else the next test proves nothing."""
+    result = pickle.loads(ATTACKS[attack])
+    assert canary.exists() or isinstance(result, np.ndarray)
+
+
+class Payload:
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return os.system, ("touch canary",)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_refuses_attacks(canary: Path, attack: str) -> None:
+    before = sorted(canary.parent.iterdir())
+    path = write_npz(canary.parent / "array.npy", x_test=npy(ARRAYS["x_test"], ATTACKS[attack]))
+    with pytest.raises(UserError, match=r"array\.npy is not Keras's imdb\.npz \(its pickle asks for [\w.]+\): "):
+        imdb.read_reviews(path, WORDS)
+    assert sorted(canary.parent.iterdir()) == before
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("rows", [[Payload()], [[1], Payload()], [[1, Payload()]]], ids=["item", "second", "nested"])
+def test_refuses_attacks_inside_an_array(canary: Path, rows: list[Any]) -> None:
+    path = write_npz(canary.parent / "a.npz", x_train=objects(rows), y_train=np.zeros(len(rows), int))
+    with pytest.raises(UserError, match=r"its pickle asks for posix\.system"):
+        imdb.read_reviews(path, WORDS)
+    assert not canary.exists()
+    with np.load(path, allow_pickle=True) as arrays:
+        assert len(arrays["x_train"]) == len(rows)
+    assert canary.exists()  # so it would have been run
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [1, "2"], ["1"], [1.0], [1.5], [None], [0], [-1], [WORDS + 1], [True], [1, False], [2**31], [-(2**31) - 1],
+        [2**63], [2**100], [10**1000], [[1]], [np.array([1, 2])], [np.array([[1], [2]], object)], [objects([1])],
+        [np.int64(1)], [b"1"], "12", b"\x01\x02", (1, 2), {1: 2}, {1, 2}, None, 1, 1.5, np.array([1, 2]), objects([1]),
+        np.dtype("i8"), np.ndarray,
+    ],
+    ids=str,
+)  # fmt: skip
+def test_refuses_what_is_no_list_of_ranks(tmp_path: Path, row: Any) -> None:
+    path = write_npz(tmp_path / "a.npz", x_train=objects([[1, 2], row, [3]]), y_train=np.array([0, 1, 0]))
+    with pytest.raises(UserError, match=r"a\.npz is not Keras's imdb\.npz \(.+\): get another copy$"):
+        imdb.read_reviews(path, WORDS)
+
+
+def state(*content: object) -> bytes:
+    """The pickle of an array whose state is another one."""
+
+    class Array:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return np._core.multiarray._reconstruct, (np.ndarray, (0,), b"b"), content  # type: ignore[attr-defined]
+
+    return pickle.dumps(Array())
+
+
+X, Y = ARRAYS["x_train"], ARRAYS["y_train"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"x_test": None}, id="missing-reviews"),
+        pytest.param({"y_train": None}, id="missing-labels"),
+        pytest.param({"x_train": X[:-1]}, id="fewer-reviews"),
+        pytest.param({"y_train": Y[:-1]}, id="fewer-labels"),
+        pytest.param({"y_train": Y[:, None]}, id="labels-in-columns"),
+        pytest.param({"x_train": X.reshape(2, -1)}, id="reviews-in-columns"),
+        pytest.param({"y_train": Y + 1}, id="label-2"),
+        pytest.param({"y_train": Y - 0.5}, id="labels-no-numbers-of-classes"),
+        pytest.param({"y_train": Y.astype(str)}, id="labels-text"),
+        pytest.param({"y_train": objects(Y.tolist())}, id="labels-pickled"),
+        pytest.param({"x_train": Y}, id="reviews-not-pickled"),
+        pytest.param({"x_train": X[:0], "y_train": Y[:0]}, id="no-reviews"),
+        pytest.param({"x_train": objects([[], []]), "y_train": Y[:2]}, id="no-tokens"),
+        pytest.param({"x_train": b""}, id="empty-member"),
+        pytest.param({"x_train": b"nothing of NumPy's"}, id="not-npy"),
+        pytest.param({"x_train": npy(X)[:200]}, id="pickle-cut"),
+        pytest.param({"y_train": npy(Y)[:200]}, id="labels-cut"),
+        pytest.param({"x_train": npy(X, b"")}, id="no-pickle"),
+        pytest.param({"x_train": npy(X, b"\x80\x04garbage")}, id="pickle-garbage"),
+        pytest.param({"x_train": npy(X, b"\x80\x02U\x01xQ.")}, id="persistent-id"),
+        pytest.param({"x_train": npy(X, b"\x80\x02\x82\x01.")}, id="extension"),
+        pytest.param({"x_train": npy(X, b"\x80\x04cnumpy\nndarray\n}b.")}, id="state-of-a-class"),
+        pytest.param({"x_train": npy(X, pickle.dumps(X.tolist()))}, id="a-list-alone"),
+        pytest.param({"x_train": npy(X, pickle.dumps(np.dtype(object)))}, id="a-dtype-alone"),
+        pytest.param({"x_train": npy(X, pickle.dumps(X[:-1]))}, id="header-says-more"),
+        pytest.param({"x_train": npy(X, pickle.dumps(np.arange(40)))}, id="not-of-objects"),
+        pytest.param({"x_train": npy(X, state(1, (40,), None, False, X.tolist()[:-1]))}, id="state-fewer-items"),
+        pytest.param({"x_train": npy(X, state(1, (41,), None, False, X.tolist()))}, id="state-other-shape"),
+        pytest.param({"x_train": npy(X, state(1, (40,), None, False, b"bytes"))}, id="state-bytes"),
+        pytest.param({"x_train": npy(X, state())}, id="state-empty"),
+    ],
+)
+def test_refuses_damage(tmp_path: Path, changed: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"(?s)a\.npz is not Keras's imdb\.npz \(.+\): get another copy$"):
+        imdb.read_reviews(write_npz(tmp_path / "a.npz", **changed), WORDS)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a zip", pickle.dumps(ARRAYS)], ids=range(4))
+def test_refuses_what_is_no_zip(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.npz is not Keras's imdb\.npz \(File is not a zip file\): "):
+        imdb.read_reviews(path, WORDS)
+
+
+def test_refuses_a_damaged_zip(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "whole.npz", **ARRAYS)  # type: ignore[arg-type]
+    content = (tmp_path / "whole.npz").read_bytes()
+    path = tmp_path / "a.npz"
+    for damaged in (content[: len(content) // 2], content[1000:], content[:300] + bytes(50) + content[350:]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"a\.npz is not Keras's imdb\.npz \(.+\): "):
+            imdb.read_reviews(path, WORDS)
+
+
+# Looking for the files
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Path], str]]:
+    """A function that serves a folder, and returns its address."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def start(folder: Path) -> str:
+        handler = functools.partial(Quiet, directory=str(folder))
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the two files, which are taken for Keras's. Nothing else is at hand, and no network is."""
+    folder = fill(tmp_path / "files")
+    index = (folder / imdb.WORD_INDEX.name).read_bytes()
+    monkeypatch.setattr(imdb, "REVIEWS", fetch.Expected("imdb.npz", "sha256", sha256(folder / "imdb.npz")))
+    monkeypatch.setattr(imdb, "WORD_INDEX", fetch.Expected(imdb.WORD_INDEX.name, "md5", hashlib.md5(index).hexdigest()))
+    monkeypatch.setattr(imdb, "ADDRESS", "http://127.0.0.1:9")
+    monkeypatch.setattr(fetch, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("IMDB_MIRROR", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def fill(folder: Path) -> Path:
+    """Put the two files into a new folder."""
+    folder.mkdir(parents=True)
+    write_npz(folder / "imdb.npz")
+    (folder / imdb.WORD_INDEX.name).write_text(json.dumps(INDEX), encoding="utf-8")
+    return folder
+
+
+def assert_whole(corpus: Corpus) -> None:
+    assert corpus.source == "imdb"
+    assert corpus.words == [f"word{rank}é" for rank in range(1, WORDS + 1)]
+    counts = Counter(rank for ranks in ARRAYS["x_train"] for rank in ranks)
+    assert corpus.counts.tolist() == [counts[rank] for rank in range(1, WORDS + 1)]
+    assert [sum(map(len, corpus.splits[split])) for split in artifacts.SPLITS] == [40, 30]
+
+
+def test_places_are_tried_in_order(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[[Path], str]
+) -> None:
+    mirror, keras, address = tmp_path / "mirror", tmp_path / "keras" / "datasets", serve(files)
+    monkeypatch.setenv("IMDB_MIRROR", str(mirror))
+    monkeypatch.setattr(imdb, "ADDRESS", address)
+    get = unittest.mock.Mock(wraps=fetch.get)
+    monkeypatch.setattr(fetch, "get", get)
+
+    def asked() -> list[str]:
+        get.reset_mock()
+        assert_whole(imdb.load())
+        return list(dict.fromkeys(call.args[0] for call in get.call_args_list))
+
+    assert asked() == [str(mirror), str(keras), address]
+    fill(keras)
+    assert asked() == [str(mirror), str(keras)]
+    fill(mirror)
+    assert asked() == [str(mirror)]
+
+
+@pytest.mark.usefixtures("files")
+def test_a_place_with_one_of_the_files_is_passed_over(tmp_path: Path) -> None:
+    fill(tmp_path / "keras" / "datasets")
+    (tmp_path / "keras" / "datasets" / imdb.WORD_INDEX.name).unlink()
+    with pytest.raises(fetch.Unavailable, match=r"keras/datasets/imdb_word_index\.json: No such file or directory; "):
+        imdb.load()
+
+
+def test_keras_folder_is_in_the_home_folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files.rename(tmp_path / "datasets")
+    (tmp_path / ".keras").mkdir()
+    (tmp_path / "datasets").rename(tmp_path / ".keras" / "datasets")
+    assert_whole(imdb.load())
+
+
+@pytest.mark.usefixtures("files")
+def test_nothing_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMDB_MIRROR", "nowhere")
+    with pytest.raises(fetch.Unavailable) as caught:
+        imdb.load()
+    assert str(caught.value) == (
+        "the source imdb cannot be had: nowhere/imdb.npz: No such file or directory; "
+        f"{tmp_path}/keras/datasets/imdb.npz: No such file or directory; "
+        "http://127.0.0.1:9/imdb.npz: Connection refused.\n"
+        "Set IMDB_MIRROR to a folder or address that holds imdb.npz and imdb_word_index.json, or connect."
+    )
+
+
+@pytest.mark.parametrize("name", ["imdb.npz", "imdb_word_index.json"])
+@pytest.mark.parametrize("served", [False, True], ids=["folder", "address"])
+def test_mirror_of_other_bytes_is_an_error(
+    files: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[[Path], str], name: str, served: bool
+) -> None:
+    (files / name).write_bytes(b"other")
+    monkeypatch.setenv("IMDB_MIRROR", serve(files) if served else str(files))
+    with pytest.raises(UserError) as caught:
+        imdb.load()
+    assert not isinstance(caught.value, fetch.Unavailable)
+    first, second = str(caught.value).splitlines()
+    assert f"{files.name if not served else 'http'}" in first
+    assert f"/{name} has {'sha256' if name == 'imdb.npz' else 'md5'} " in first
+    assert "IMDB_MIRROR=PLACE#sha256=" in second
+
+
+def test_keras_cache_of_other_bytes_is_passed_over(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[[Path], str]
+) -> None:
+    damaged = fill(tmp_path / "keras" / "datasets") / "imdb.npz"
+    damaged.write_bytes(b"other")
+    with pytest.raises(fetch.Unavailable, match=rf"{damaged} has sha256 \w+, expected {imdb.REVIEWS.digest}; "):
+        imdb.load()
+    assert damaged.read_bytes() == b"other"
+    monkeypatch.setattr(imdb, "ADDRESS", serve(files))
+    assert_whole(imdb.load())
+
+
+def test_mirror_names_its_checksum(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(files / "imdb.npz", **ARRAYS)  # type: ignore[arg-type]
+    digest = sha256(files / "imdb.npz")
+    monkeypatch.setenv("IMDB_MIRROR", f"{files}#sha256={digest}")
+    assert_whole(imdb.load())
+    monkeypatch.setenv("IMDB_MIRROR", f"{files}#sha256={digest.upper()}")
+    assert_whole(imdb.load())
+    monkeypatch.setenv("IMDB_MIRROR", f"{files}#sha256={digest[::-1]}")
+    with pytest.raises(UserError, match=f"imdb.npz has sha256 {digest}, expected {digest[::-1]}"):
+        imdb.load()
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "g" * 64, "0" * 63, "0" * 65, "0" * 64 + "#sha256=" + "0" * 64])
+def test_malformed_checksum(files: Path, monkeypatch: pytest.MonkeyPatch, digest: str) -> None:
+    monkeypatch.setenv("IMDB_MIRROR", f"{files}#sha256={digest}")
+    with pytest.raises(UserError, match=r"^IMDB_MIRROR names the checksum '.*'; expected 64 hexadecimal digits$"):
+        imdb.load()
+
+
+def test_same_bytes_wherever_it_came_from(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[[Path], str]
+) -> None:
+    packed = fill(tmp_path / "packed")
+    np.savez_compressed(packed / "imdb.npz", **ARRAYS)  # type: ignore[arg-type]
+    written = []
+    for mirror in (str(files), serve(files), f"{packed}#sha256={sha256(packed / 'imdb.npz')}"):
+        monkeypatch.setenv("IMDB_MIRROR", mirror)
+        stage.write(imdb.load())
+        written.append({path.name: path.read_bytes() for path in artifacts.RAW.iterdir()})
+    assert len(written[0]) == 4
+    assert written[0] == written[1] == written[2]
