@@ -39,6 +39,34 @@ class Data(_Section):
     synthetic: Annotated[Synthetic, Field(description="a section")]
 
 
+class Files(_Section):
+    """Your own reviews: read by the source `files`.
+
+    Columns and labels are as in `stages.download.files`; relative paths start at the project's folder.
+    """
+
+    train: Annotated[str, Field(min_length=1, description="the path of a .csv, .jsonl, .ndjson or .parquet file")]
+    test: Annotated[
+        Annotated[str, Field(min_length=1)] | None,
+        Field(description="a path like train's, or null: test_share of the rows of train are tested on"),
+    ]
+    text: Annotated[
+        str | None, Field(description="the name of the text's column, or null: the one called text, review or sentence")
+    ]
+    label: Annotated[
+        str | None, Field(description="the name of the label's column, or null: the one called label or sentiment")
+    ]
+    positive: Annotated[
+        bool | int | float | str | None,
+        Field(
+            description="the label that counts as positive, any other being negative, or null: 0 and 1, neg and pos, "
+            "negative and positive, false and true are understood"
+        ),
+    ]
+    test_share: Annotated[float, Field(gt=0, lt=1, description="a number between 0 and 1, both excluded")]
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
+
+
 class Vectorize(_Section):
     """Shape of the multi-hot matrices: read by `vectorize`."""
 

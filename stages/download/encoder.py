@@ -1,0 +1,126 @@
+"""From texts to a corpus: words are numbered as they come, and ranked by frequency when all have come."""
+
+import os
+import tempfile
+import weakref
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.artifacts import Reviews
+from stages.console import UserError
+from stages.download.corpus import Corpus
+from stages.download.text import Tokenizer
+
+_TOKENS = 1 << 22
+"""Tokens in a batch, or a review more: 16 MiB."""
+
+
+class Encoder:
+    """Takes reviews one at a time, in any order, and makes a corpus of them.
+
+    What rank a word has, and which reviews count, is known after the last review only. Until then words go by the
+    number that they get when they are first met, and reviews wait as such numbers in a temporary file (4 bytes a word,
+    in the folder that TMPDIR names). Memory holds the different words, about 150 bytes each, and 20 bytes a review.
+
+    Example:
+        >>> encoder = Encoder(str.split)
+        >>> for text in ("good film", "bad film"):
+        ...     encoder.add(text, label=int("good" in text))
+        >>> encoder.corpus("example", train=np.array([1, 0]), test=np.array([0])).words
+        ['film', 'bad', 'good']
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenize = tokenizer
+        self._numbers: defaultdict[str, int] = defaultdict()
+        self._numbers.default_factory = self._numbers.__len__
+        # Not in a `with`: a corpus reads from it when all else has returned. It has no name, and goes with the encoder,
+        # and what is in its buffer then (which a full disk does not take) goes unwritten.
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        weakref.finalize(self, self._file.raw.close)
+        self._lengths = array("q")
+        self._labels = array("B")
+
+    def add(self, text: str, label: int) -> None:
+        """Take a review, as the next row; label 1 = positive, 0 = negative.
+
+        Raises:
+            UserError: there is no room for the temporary file.
+        """
+        numbers = array("i", map(self._numbers.__getitem__, self._tokenize(text)))
+        self._lengths.append(len(numbers))
+        self._labels.append(label)
+        with self._room():
+            self._file.write(numbers)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"{tempfile.gettempdir()} takes no more ({error.strerror}) after {len(self._labels):,} reviews: "
+                "set TMPDIR to a folder with room for 4 bytes a word"
+            ) from None
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """(rows,) of the reviews so far."""
+        return np.array(self._labels, np.uint8)
+
+    def corpus(self, source: str, train: NDArray[np.int64], test: NDArray[np.int64]) -> Corpus:
+        """Make a corpus of the reviews; the encoder takes no more after this.
+
+        Ranks are by falling frequency in the training split; words that are equally frequent go by their characters'
+        code points. Words that the training split does not have are dropped from the test split.
+
+        Args:
+            source: the name that params.yaml knows the source by.
+            train: which rows make the training split, in this order.
+            test: the same for the test split.
+
+        Raises:
+            UserError: there is no room for the temporary file.
+        """
+        with self._room():
+            self._file.flush()
+        words = list(self._numbers)
+        counts = np.zeros(len(words), np.int64)
+        for batch in self._read(np.sort(train)):
+            counts += np.bincount(batch.tokens, minlength=len(words))
+        alphabetical = np.array(sorted(range(len(words)), key=words.__getitem__), np.int64)
+        ranked = alphabetical[np.argsort(-counts[alphabetical], kind="stable")]
+        ranked = ranked[counts[ranked] > 0]
+        ranks = np.zeros(len(words), np.int32)
+        ranks[ranked] = np.arange(1, len(ranked) + 1)
+        return Corpus(
+            source,
+            [words[number] for number in ranked],
+            counts[ranked],
+            {"train": self._encode(train, ranks), "test": self._encode(test, ranks)},
+        )
+
+    def _encode(self, rows: NDArray[np.int64], ranks: NDArray[np.int32]) -> Iterator[Reviews]:
+        """The reviews of `rows` with ranks for tokens, and without the words of rank 0."""
+        for batch in self._read(rows):
+            tokens = ranks[batch.tokens]
+            kept = np.concatenate([[0], np.cumsum(tokens > 0)]).astype(np.int32)
+            yield Reviews(tokens[tokens > 0], kept[batch.offsets], batch.labels)
+
+    def _read(self, rows: NDArray[np.int64]) -> Iterator[Reviews]:
+        """The reviews of `rows`, in their order and in batches, with words' numbers for tokens."""
+        lengths, labels = np.array(self._lengths), self.labels
+        starts = np.cumsum(lengths) - lengths
+        ends = np.cumsum(lengths[rows] + 1)  # + 1, so that empty reviews fill a batch too
+        for batch in np.split(rows, np.flatnonzero(np.diff(ends // _TOKENS)) + 1):
+            content = b"".join(
+                os.pread(self._file.fileno(), 4 * length, 4 * start)
+                for start, length in zip(starts[batch].tolist(), lengths[batch].tolist(), strict=True)
+            )
+            offsets = np.concatenate([[0], np.cumsum(lengths[batch])]).astype(np.int32)
+            yield Reviews(np.frombuffer(content, np.int32), offsets, labels[batch])

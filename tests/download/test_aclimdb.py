@@ -1,0 +1,226 @@
+"""The archive of texts against the source `imdb`, and against archives that mean harm."""
+
+import gzip
+import hashlib
+import io
+import json
+import random
+import tarfile
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.artifacts import Reviews
+from stages.console import UserError
+from stages.download import aclimdb, fetch, imdb, text
+from stages.download.corpus import Corpus
+
+Member = tuple[tarfile.TarInfo, bytes]
+
+
+def member(name: str, content: bytes = b"A fine film.", kind: bytes = tarfile.REGTYPE) -> Member:
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, len(content)
+    return info, content
+
+
+def tiny() -> list[Member]:
+    """An archive of eight reviews, with the sort of members that are skipped."""
+    reviews = [
+        member(f"aclImdb/{split}/{kind}/{number}_{rating}.txt", f"{kind} {number} in {split}".encode())
+        for split in ("test", "train")
+        for kind, rating in (("neg", 1), ("pos", 10))
+        for number in (2, 10)
+    ]
+    others = [member("aclImdb/README"), member("aclImdb/train/unsup/0_0.txt"), member("aclImdb/train/pos/notes.txt")]
+    return [member("aclImdb/train/pos", b"", tarfile.DIRTYPE), *reviews, *others]
+
+
+def pack(members: list[Member]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
+        for info, content in members:
+            archive.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.fixture
+def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Path]:
+    """Make an archive the one that ACLIMDB_MIRROR names."""
+
+    def write(content: bytes) -> Path:
+        path = tmp_path / "aclImdb_v1.tar.gz"
+        path.write_bytes(content)
+        monkeypatch.setenv("ACLIMDB_MIRROR", f"{tmp_path}#sha256={hashlib.sha256(content).hexdigest()}")
+        return path
+
+    return write
+
+
+def whole(corpus: Corpus, split: str) -> Reviews:
+    batches = list(corpus.splits[split])
+    lengths = np.concatenate([np.diff(batch.offsets) for batch in batches])
+    return Reviews(
+        np.concatenate([batch.tokens for batch in batches]),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
+        np.concatenate([batch.labels for batch in batches]),
+    )
+
+
+def assert_equal_but_for_ties(found: Corpus, expected: Corpus) -> None:
+    """Assert that two corpora are the same, down to the tokens, when words of the same frequency may swap ranks."""
+    assert sorted(found.words) == sorted(expected.words)
+    np.testing.assert_array_equal(found.counts, expected.counts)
+    index = {word: rank for rank, word in enumerate(expected.words, 1)}
+    ranks = np.array([index[word] for word in found.words], np.int32)
+    for split in ("train", "test"):
+        ours, theirs = whole(found, split), whole(expected, split)
+        np.testing.assert_array_equal(found.counts[ours.tokens - 1], expected.counts[theirs.tokens - 1])
+        np.testing.assert_array_equal(ranks[ours.tokens - 1], theirs.tokens)
+        np.testing.assert_array_equal(ours.offsets, theirs.offsets)
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+
+
+def test_the_real_archive_gives_the_tokens_of_imdb(
+    monkeypatch: pytest.MonkeyPatch, aclimdb_mirror: str, imdb_mirror: str
+) -> None:
+    monkeypatch.setenv("ACLIMDB_MIRROR", aclimdb_mirror)
+    monkeypatch.setenv("IMDB_MIRROR", imdb_mirror)
+    corpus = aclimdb.load(text.keras)
+    assert len(corpus.words) == 88_584
+    assert_equal_but_for_ties(corpus, imdb.load())
+
+
+def test_a_made_up_archive_gives_what_imdb_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[bytes], Path]
+) -> None:
+    generator = random.Random(8)
+    reviews = {
+        (split, kind, f"{number}_{generator.randint(1, 10)}.txt"): [
+            f"w{int(60 * generator.random() ** 2)}" for _ in range(generator.randint(1, 30))
+        ]
+        for split in ("train", "test")
+        for kind in ("pos", "neg")
+        for number in range(30)
+    }
+    members = [member("/".join(("aclImdb", *key)), " ".join(words).encode()) for key, words in reviews.items()]
+    generator.shuffle(members)
+    use(pack(members))
+
+    # What Keras would publish for these: lists of ranks, pos before neg, each by name.
+    counts = Counter(word for (split, *_), words in reviews.items() if split == "train" for word in words)
+    index = {word: rank for rank, (word, _) in enumerate(counts.most_common(), 1)}
+    arrays: dict[str, Any] = {}
+    for split in ("train", "test"):
+        rows = [reviews[key] for kind in ("pos", "neg") for key in sorted(reviews) if key[:2] == (split, kind)]
+        lists = np.empty(len(rows), object)
+        lists[:] = [[index[word] for word in words if word in index] for words in rows]
+        arrays |= {f"x_{split}": lists, f"y_{split}": np.repeat([1, 0], len(rows) // 2)}
+    np.savez(tmp_path / "imdb.npz", **arrays)
+    (tmp_path / "imdb_word_index.json").write_text(json.dumps(index))
+    for name in ("REVIEWS", "WORD_INDEX"):
+        file = getattr(imdb, name).name
+        digest = hashlib.sha256((tmp_path / file).read_bytes()).hexdigest()
+        monkeypatch.setattr(imdb, name, fetch.Expected(file, "sha256", digest))
+    monkeypatch.setenv("IMDB_MIRROR", str(tmp_path))
+
+    corpus = aclimdb.load(text.keras)
+    assert corpus.source == "aclimdb"
+    assert_equal_but_for_ties(corpus, imdb.load())
+
+
+def test_members_that_are_no_reviews_are_skipped(use: Callable[[bytes], Path]) -> None:
+    found = [(review.split, review.label, review.file, review.text) for review in aclimdb.read(use(pack(tiny())))]
+    assert found == [
+        ("test", 0, "2_1.txt", "neg 2 in test"),
+        ("test", 0, "10_1.txt", "neg 10 in test"),
+        ("test", 1, "2_10.txt", "pos 2 in test"),
+        ("test", 1, "10_10.txt", "pos 10 in test"),
+        ("train", 0, "2_1.txt", "neg 2 in train"),
+        ("train", 0, "10_1.txt", "neg 10 in train"),
+        ("train", 1, "2_10.txt", "pos 2 in train"),
+        ("train", 1, "10_10.txt", "pos 10 in train"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (member("../aclImdb/train/pos/1_9.txt"), "leads out"),
+        (member("aclImdb/train/pos/../../../../etc/1_9.txt"), "leads out"),
+        (member("/aclImdb/train/pos/1_9.txt"), "leads out"),
+        (member("aclImdb/train/pos/1_9.txt", b"", tarfile.SYMTYPE), "neither file nor folder"),
+        (member("aclImdb/train/pos/1_9.txt", b"", tarfile.LNKTYPE), "neither file nor folder"),
+        (member("aclImdb/train/pos/1_9.txt", b"", tarfile.CHRTYPE), "neither file nor folder"),
+        (member("aclImdb/train/pos/1_9.txt", b"", tarfile.FIFOTYPE), "neither file nor folder"),
+        (member("aclImdb/train/pos/1_9.txt", b"x" * (text.LONGEST + 1)), "1,000,001 bytes, expected 1,000,000 at most"),
+        (member("aclImdb/train/pos/1_9.txt", b"caf\xe9"), "byte 4 of 'aclImdb/train/pos/1_9.txt' is not UTF-8"),
+        (member("aclImdb/train/pos/2_10.txt"), "'aclImdb/train/pos/2_10.txt' twice"),
+    ],
+)
+def test_what_should_not_be_there_is_refused(use: Callable[[bytes], Path], bad: Member, message: str) -> None:
+    path = use(pack([*tiny(), bad]))
+    with pytest.raises(UserError, match=message) as caught:
+        aclimdb.load(text.keras)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["aclImdb/train/pos/1_9.txt", "aclImdb/imdb.vocab"])
+@pytest.mark.parametrize("size", [10**11, -512])
+def test_a_size_that_cannot_be_is_refused_unread(use: Callable[[bytes], Path], name: str, size: int) -> None:
+    info, _ = member(name)
+    info.size = size
+    use(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(UserError, match=f"{name}.* says it has {size:,} bytes"):
+        aclimdb.load(text.keras)
+
+
+def bomb_of_content() -> bytes:
+    return pack([*tiny(), *[member(f"aclImdb/{number}", bytes(4_000_000)) for number in range(5)]])
+
+
+def bomb_of_a_long_name() -> bytes:
+    return pack([*tiny(), member("././@LongLink", b"a" * 16_000_000, tarfile.GNUTYPE_LONGNAME), member("x")])
+
+
+@pytest.mark.parametrize("bomb", [bomb_of_content, bomb_of_a_long_name])
+def test_bombs_are_left_before_they_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch, use: Callable[[bytes], Path], bomb: Callable[[], bytes]
+) -> None:
+    monkeypatch.setattr(aclimdb, "LARGEST", 12_000_000)
+    path = use(bomb())
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="unpacks to far more than it should"):
+            list(aclimdb.read(path))
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_archive_cut_short_is_said(use: Callable[[bytes], Path]) -> None:
+    filler = random.Random(1)  # what is random does not compress: the archive's bytes spread over its members
+    content = pack([*[member(f"aclImdb/{number}", filler.randbytes(20_000)) for number in range(3)], *tiny()])
+    for length in range(0, len(content) - 600, 1000):
+        with pytest.raises(UserError, match="truncated or damaged"):
+            list(aclimdb.read(use(content[:length])))
+    with pytest.raises(UserError, match="truncated or damaged"):
+        list(aclimdb.read(use(b"PK\x03\x04 is a zip")))
+    with pytest.raises(UserError, match="truncated or damaged"):
+        list(aclimdb.read(use(content[:30_000] + bytes(100) + content[30_100:])))
+
+
+def test_an_archive_without_a_class_is_said(use: Callable[[bytes], Path]) -> None:
+    use(pack([(info, content) for info, content in tiny() if "test/neg" not in info.name]))
+    with pytest.raises(UserError, match="lacks files in aclImdb/test/pos or aclImdb/test/neg"):
+        aclimdb.load(text.keras)
+
+
+def test_another_tokenizer_gives_its_words(use: Callable[[bytes], Path]) -> None:
+    use(pack([*tiny(), member("aclImdb/train/pos/3_9.txt", "NAÏVE हिन्दी".encode())]))
+    assert {"naïve", "हिन्दी"} < set(aclimdb.load(text.unicode).words)
