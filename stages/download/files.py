@@ -1,8 +1,8 @@
 """Source `files`: your own reviews, in CSV, JSON Lines or Parquet.
 
 They are read once, a few rows at a time: memory holds the different words and some 40 bytes a review, so that files
-larger than memory will do. A million reviews of 240 words, 1.5 GB with 1.6 million different words, take four minutes of
-one core with the tokenizer `keras`, nine with `unicode`, 0.7 GB of memory, and 1 GB in the folder for temporary files.
+larger than memory will do. A million reviews of 240 words, 1.5 GB with 1.6 million different words, take four minutes
+of a core with the tokenizer `keras`, nine with `unicode`, 0.7 GB of memory, and 1 GB in the folder for temporary files.
 """
 
 from array import array
