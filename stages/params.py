@@ -21,34 +21,16 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Synthetic(_Section):
-    """The corpus that the source `synthetic` draws: read by `download`."""
-
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
-    train_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
-    test_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
-
-
-class Data(_Section):
-    """Where reviews come from: read by `download`."""
-
-    sources: Annotated[
-        list[Literal["imdb", "synthetic"]],
-        Field(min_length=1, description="a list of one or more of: imdb, synthetic"),
-    ]
-    synthetic: Annotated[Synthetic, Field(description="a section")]
-
-
 class Files(_Section):
-    """Your own reviews: read by the source `files`.
+    """Your own reviews: read by the source `files`. Columns and labels are as in `stages.download.files`."""
 
-    Columns and labels are as in `stages.download.files`; relative paths start at the project's folder.
-    """
-
-    train: Annotated[str, Field(min_length=1, description="the path of a .csv, .jsonl, .ndjson or .parquet file")]
+    folder: Annotated[str, Field(min_length=1, description="the path of a folder, a dependency of the stage")]
+    train: Annotated[
+        str, Field(min_length=1, description="the name of a .csv, .jsonl, .ndjson or .parquet file in that folder")
+    ]
     test: Annotated[
         Annotated[str, Field(min_length=1)] | None,
-        Field(description="a path like train's, or null: test_share of the rows of train are tested on"),
+        Field(description="a name like train's, or null: test_share of the rows of train are tested on"),
     ]
     text: Annotated[
         str | None, Field(description="the name of the text's column, or null: the one called text, review or sentence")
@@ -65,6 +47,26 @@ class Files(_Section):
     ]
     test_share: Annotated[float, Field(gt=0, lt=1, description="a number between 0 and 1, both excluded")]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
+
+
+class Synthetic(_Section):
+    """The corpus that the source `synthetic` draws: read by `download`."""
+
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
+    train_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
+    test_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
+
+
+class Data(_Section):
+    """Where reviews come from: read by `download`."""
+
+    sources: Annotated[
+        list[Literal["imdb", "aclimdb", "files", "synthetic"]],
+        Field(min_length=1, description="a list of one or more of: imdb, aclimdb, files, synthetic"),
+    ]
+    tokenizer: Annotated[Literal["keras", "unicode"], Field(description="keras or unicode")]
+    files: Annotated[Files, Field(description="a section")]
+    synthetic: Annotated[Synthetic, Field(description="a section")]
 
 
 class Vectorize(_Section):

@@ -17,6 +17,7 @@ from stages.artifacts import Features, Reviews
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 SHARED_MIRROR = f"{SHARED}#sha256=6814c0beea01878740d178d45caaf84fa878f5f452bd5f6bb6b5e3add8655f32"
+SHARED_ARCHIVE = f"{SHARED}#sha256=1f025e7b9e04c9728d2348230b58d563fdc15154153f38614fcf039058921749"
 
 
 @pytest.fixture
@@ -62,6 +63,15 @@ def run_stage(name: str, folder: Path, check: bool = True, **environment: str) -
         cwd=folder, check=check, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def aclimdb_mirror() -> str:
+    """A value of ACLIMDB_MIRROR that holds the real archive."""
+    mirror = os.environ.get("ACLIMDB_MIRROR") or (SHARED_ARCHIVE if (SHARED / "aclImdb_v1.tar.gz").exists() else "")
+    if not mirror:
+        pytest.skip("the archive is not at hand: set ACLIMDB_MIRROR")
+    return mirror
 
 
 def random_reviews(rows: int, words: int, seed: int) -> Reviews:

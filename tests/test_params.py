@@ -18,7 +18,7 @@ def edit(folder: Path):
     def replace(key: str, line: str) -> None:
         path = folder / "params.yaml"
         lines = path.read_text().splitlines()
-        at = next(i for i, text in enumerate(lines) if text.lstrip().startswith(f"{key}:"))
+        at = max(i for i, text in enumerate(lines) if text.lstrip().startswith(f"{key}:"))
         lines[at] = line
         path.write_text("\n".join(lines))
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from stages import artifacts, console, params
-from stages.download import fetch, imdb, synthetic
+from stages.download import aclimdb, fetch, files, imdb, synthetic
 from stages.download.corpus import Corpus, Digest, sha256
+from stages.download.text import TOKENIZERS
 from stages.params import Data
 
 
@@ -26,8 +27,11 @@ def main() -> None:
 
 def first(settings: Data) -> Corpus:
     """The corpus of the first source that can be had."""
+    tokenizer = TOKENIZERS[settings.tokenizer]
     sources: dict[str, Callable[[], Corpus]] = {
         "imdb": imdb.load,
+        "aclimdb": lambda: aclimdb.load(tokenizer),
+        "files": lambda: files.load(settings.files, tokenizer),
         "synthetic": lambda: synthetic.load(settings.synthetic),
     }
     for name, following in pairwise(settings.sources):

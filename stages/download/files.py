@@ -48,7 +48,7 @@ def load(settings: Files, tokenizer: Tokenizer) -> Corpus:
 
 def _read(name: str, settings: Files, encoder: Encoder, texts: "array[int]") -> int:
     """Pass the rows of a file on, and return how many there were."""
-    path = Path(name).expanduser()
+    path = Path(settings.folder).expanduser() / name
     before = len(texts)
     for row in tqdm(tables.rows(path, settings.text, settings.label), path.name, unit=" reviews", disable=None):
         encoder.add(row.text, meaning(row, settings.positive))

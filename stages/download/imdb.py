@@ -9,7 +9,6 @@ import gc
 import json
 import os
 import pickle
-import re
 import zipfile
 from array import array
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 
 from stages.artifacts import SPLITS, Reviews
 from stages.console import UserError
-from stages.download import fetch
+from stages.download import fetch, mirror
 from stages.download.corpus import Corpus
 
 ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
@@ -34,38 +33,13 @@ def load() -> Corpus:
         fetch.Unavailable: none of the places has the files.
         UserError: a file is not the one it should be.
     """
-    reviews, word_index = _find()
+    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    reviews, word_index = mirror.find("imdb", [str(keras), ADDRESS], [REVIEWS, WORD_INDEX])
     ranks: dict[str, int] = json.loads(word_index.read_text(encoding="utf-8"))
     words = sorted(ranks, key=ranks.__getitem__)
     splits = read_reviews(reviews, len(words))
     counts = np.bincount(splits["train"].tokens, minlength=len(words) + 1)[1:]
     return Corpus("imdb", words, counts, {split: [rows] for split, rows in splits.items()})
-
-
-def _find() -> tuple[Path, Path]:
-    """The paths of the reviews and the word index, from the first place that has both."""
-    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
-    places = [(str(keras), REVIEWS), (ADDRESS, REVIEWS)]
-    mirror, mark, digest = os.environ.get("IMDB_MIRROR", "").partition("#sha256=")
-    if mark and not re.fullmatch("[0-9a-fA-F]{64}", digest):
-        raise UserError(f"IMDB_MIRROR names the checksum {digest!r}; expected 64 hexadecimal digits")
-    if mirror:
-        places.insert(0, (mirror, fetch.Expected(REVIEWS.name, REVIEWS.algorithm, digest.lower() or REVIEWS.digest)))
-    tried = []
-    for place, reviews in places:
-        try:
-            return fetch.get(place, reviews), fetch.get(place, WORD_INDEX)
-        except fetch.Mismatch as error:
-            if place == mirror:  # named by the user: not to be passed over in silence
-                hint = f"For an {REVIEWS.name} that you trust, name its checksum: IMDB_MIRROR=PLACE#sha256=..."
-                raise UserError(f"{error}.\n{hint}") from None
-            tried.append(str(error))
-        except fetch.Unavailable as error:
-            tried.append(str(error))
-    raise fetch.Unavailable(
-        f"the source imdb cannot be had: {'; '.join(tried)}.\n"
-        f"Set IMDB_MIRROR to a folder or address that holds {REVIEWS.name} and {WORD_INDEX.name}, or connect."
-    )
 
 
 def read_reviews(path: Path, words: int) -> dict[str, Reviews]:

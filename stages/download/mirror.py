@@ -25,15 +25,15 @@ def find(source: str, places: Sequence[str], files: Sequence[fetch.Expected]) ->
     """
     variable = f"{source.upper()}_MIRROR"
     mirror, mark, digest = os.environ.get(variable, "").partition("#sha256=")
-    if mark and not re.fullmatch("[0-9a-f]{64}", digest):
+    if mark and not re.fullmatch("[0-9a-fA-F]{64}", digest):
         raise UserError(f"{variable} names the checksum {digest!r}; expected 64 hexadecimal digits")
     tried = []
     if mirror:
-        first = replace(files[0], algorithm="sha256", digest=digest) if digest else files[0]
+        first = replace(files[0], algorithm="sha256", digest=digest.lower()) if digest else files[0]
         try:
             return [fetch.get(mirror, file) for file in (first, *files[1:])]
         except fetch.Mismatch as error:  # named by the user: not to be passed over in silence
-            hint = f"For a copy that you trust, name its checksum: {variable}=PLACE#sha256=..."
+            hint = f"For an {first.name} that you trust, name its checksum: {variable}=PLACE#sha256=..."
             raise UserError(f"{error}.\n{hint}") from None
         except fetch.Unavailable as error:
             tried.append(str(error))

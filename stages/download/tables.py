@@ -50,7 +50,7 @@ def rows(path: Path, text: str | None, label: str | None) -> Iterator[Row]:
     if read is None:
         raise UserError(f"{path} is of no known kind; expected a name that ends in {', '.join(_READERS)}")
     if not path.is_file():
-        raise UserError(f"{path} is not a file, seen from {Path.cwd()}: correct data.files in params.yaml")
+        raise UserError(f"{path} is not a file: put one there, or correct data.files in params.yaml")
     row = None
     for row in read(path, {"text": text, "label": label}):
         yield row

@@ -39,7 +39,8 @@ def hold_out(pieces: list[Piece], rows: int) -> tuple[list[Piece], list[Piece]]:
     """Cut off the first `rows` rows: (hold-out, rest)."""
     if rows >= count(pieces):
         raise UserError(
-            f"{PARAMS}: train.holdout_rows is {rows}; expected fewer than the {count(pieces)} training rows"
+            f"{PARAMS}: train.holdout_rows is {rows}; expected fewer than the {count(pieces)} training rows, "
+            f"{count(pieces) * 2 // 5}, say"
         )
     first, rest = [], []
     for piece in pieces:

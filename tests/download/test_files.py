@@ -18,7 +18,7 @@ Reviews = list[tuple[str, object]]
 
 
 def settings(**changes: Any) -> Files:
-    values = {"train": "train.jsonl", "test": None, "text": None, "label": None, "positive": None}
+    values = {"folder": ".", "train": "train.jsonl", "test": None, "text": None, "label": None, "positive": None}
     return Files.model_validate(values | {"test_share": 0.25, "seed": 1} | changes)
 
 

@@ -168,7 +168,7 @@ def test_what_is_broken_is_said(name: str, content: str | bytes, message: str) -
 def test_a_path_that_is_no_file_is_said(folder: Path) -> None:
     (folder / "folder.csv").mkdir()
     for name in ("folder.csv", "missing.parquet"):
-        with pytest.raises(UserError, match=rf"^{name} is not a file, seen from {folder}"):
+        with pytest.raises(UserError, match=rf"^{name} is not a file: put one there"):
             read(Path(name))
 
 

@@ -133,3 +133,22 @@ def test_dvc_without_activation_finds_the_environment(clone: Clone, tmp_path: Pa
 def test_the_model_is_an_artifact(reproduced: Clone) -> None:
     assert isinstance(keras.models.load_model(reproduced.folder / "models" / "model.keras"), keras.Sequential)
     assert "models/model.keras" in reproduced.dvc("ls", ".", "--dvc-only", "-R")
+
+
+def test_ones_own_reviews_go_through_and_a_change_in_them_is_noticed(clone: Clone) -> None:
+    """A CSV in data/own, its text in another script, and what `dvc repro` does when a review is added."""
+    words = {1: "замечательный фильм, отличная игра", 0: "скучный фильм, плохая игра"}
+    lines = ["sentence,sentiment", *(f'"{words[row % 2]} {row}",{row % 2}' for row in range(500))]
+    own = clone.folder / "data" / "own" / "reviews.csv"
+    own.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    clone.set({"data": {"sources": ["files"], "tokenizer": "unicode"}, "train": {"learning_rate": 0.01}})
+    assert clone.repro() == ["download", "vectorize", "train", "evaluate"]
+    metrics = json.loads(clone.read("results/metrics.json"))
+    assert metrics["source"] == "files"
+    assert metrics["test"]["binary_accuracy"] == 1.0
+    words_kept = pq.read_table(clone.folder / "data/features/columns.parquet").column("word").to_pylist()
+    assert "замечательный" in words_kept
+    assert clone.repro() == []
+    with own.open("a", encoding="utf-8") as file:
+        file.write(f'"{words[0]}",0\n')
+    assert clone.repro("download") == ["download"]
