@@ -259,6 +259,10 @@ def test_an_endless_body_is_cut_off(server: Server, path: Path, monkeypatch: pyt
     with pytest.raises(fetch.Mismatch, match="is larger than 1,000,000 bytes"):
         fetch.download(server.url, path, FILE)
     assert files(path.parent) == set()
+    monkeypatch.setattr(fetch, "LIMIT", len(CONTENT) - 1)
+    server.script = [whole]
+    with pytest.raises(fetch.Mismatch, match="is larger than 299,999 bytes"):
+        fetch.download(server.url, path, FILE)
 
 
 def part(path: Path, content: bytes) -> Path:
@@ -404,7 +408,10 @@ def test_tls_where_there_is_none(server: Server, path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs the openssl command")
-def test_tls_with_a_certificate_of_its_own(server: Server, path: Path, tmp_path: Path) -> None:
+def test_tls_with_a_certificate_of_its_own(
+    server: Server, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "BACKOFF_SECONDS", 60)  # nothing is to be gained by asking again
     folder = tmp_path / "tls"
     folder.mkdir()
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 1"
