@@ -20,11 +20,9 @@ def test_nothing_runs_when_nothing_changed(clone: Clone) -> None:
 
 
 def test_a_parameter_runs_its_stage_and_what_follows(clone: Clone) -> None:
-    clone.set({"train": {"batch_size": 50}})
-    assert clone.repro() == ["train", "evaluate"]
     clone.set({"vectorize": {"num_words": 400}})
     assert clone.repro() == ["vectorize", "train", "evaluate"]
-    assert "train.batch_size" in clone.dvc("params", "diff")
+    assert "vectorize.num_words" in clone.dvc("params", "diff")
     assert "test.loss" in clone.dvc("metrics", "diff")
 
 
@@ -42,8 +40,7 @@ def test_the_commands_of_dvcs_users_work(clone: Clone) -> None:
 
 def test_an_experiment_changes_parameters_and_shows_its_metrics(clone: Clone) -> None:
     printed = clone.dvc("exp", "run", "-S", "train.batch_size=256", "--name", "large")
-    assert "Running stage 'train'" in printed
-    assert "Running stage 'download'" not in printed
+    assert [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running")] == ["train", "evaluate"]
     table = clone.dvc("exp", "show", "--csv")
     assert "large" in table
     assert "256" in table
@@ -76,11 +73,10 @@ print(float(keras.models.load_model("models/model.keras").predict(row, verbose=0
 
 def test_best_takes_the_epoch_of_the_lowest_validation_loss(clone: Clone) -> None:
     clone.set({"train": {"epochs": "best"}})
-    printed = clone.dvc("repro")
-    best = json.loads(clone.read("results/metrics.json"))["validation"]["best_epoch"]
-    assert f"600 rows, {best} epochs" in printed
+    printed = clone.dvc("repro", "train")
     rows = [line.split(",") for line in clone.read("results/history.csv").splitlines()[1:]]
-    assert best == int(min(rows, key=lambda row: float(row[3]))[0])
+    best = min(rows, key=lambda row: float(row[3]))[0]
+    assert f"final network: 600 rows, {best} epochs" in printed
 
 
 @pytest.mark.parametrize(
