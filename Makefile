@@ -5,20 +5,22 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test lint format lock
+.PHONY: help install .venv repro test lint format lock
 
 help:  ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-install: $(BIN)/installed  ## Create .venv with the pinned dependencies
+# The lock is kept beside what was installed from it, and compared by content: git does not keep times.
+install:  ## Create .venv with the pinned dependencies
+	@cmp -s requirements.lock .venv/requirements.lock || $(MAKE) --no-print-directory .venv
 
-$(BIN)/installed: requirements.lock
+.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
-	  || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 to 3.13 is needed: make PYTHON=python3.12"; exit 1; }
+	  || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); expected Python 3.11 to 3.13: make PYTHON=python3.12"; exit 1; }
 	@echo "Installing the pinned dependencies into .venv: about 500 MB to download, two minutes."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@touch $@
+	@cp requirements.lock .venv/
 
 repro: install  ## Run what has changed of the pipeline, and print the metrics
 	@dvc repro
