@@ -2,7 +2,13 @@
 
 import os
 
-# Before TensorFlow is imported, which reads them then: its log noise off, and oneDNN's kernels, which differ from
-# processor to processor in the last bits, too.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# What TensorFlow reads when it is imported: no log noise; not oneDNN's kernels, which differ from processor to
+# processor in the last bits; and one thread, since a step is a chain of operations so small that handing them from
+# thread to thread costs more than it gains. Values that are set already stay.
+for _name, _value in {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+}.items():
+    os.environ.setdefault(_name, _value)

@@ -41,6 +41,11 @@ def predict(network: keras.Sequential, pieces: list[Piece]) -> tuple[NDArray[np.
     return np.concatenate(labels), np.concatenate(probabilities)
 
 
+# Steps hold nothing for autograph to convert, and its search takes half a second.
+_plain = tf.autograph.experimental.do_not_convert
+
+
+@_plain  # type: ignore[untyped-decorator]
 def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     """The loss of one batch, (), which also counts towards the network's metrics."""
     size = tf.shape(label)[0]
@@ -53,6 +58,7 @@ def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, lab
     return loss
 
 
+@_plain  # type: ignore[untyped-decorator]
 def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
     """One step of the optimizer on one batch."""
     variables = network.trainable_variables
