@@ -5,10 +5,10 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro test lint format lock
+.PHONY: help install .venv repro bench bench-scale test lint format lock
 
 help:  ## Print this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # The lock is kept beside what was installed from it, and compared by content: git does not keep times.
 install:  ## Create .venv with the pinned dependencies
@@ -26,6 +26,14 @@ repro: install  ## Run what has changed of the pipeline, and print the metrics
 	@dvc repro
 	@dvc metrics show
 	@echo "Look next: results/figures/*.png, results/history.csv, or .venv/bin/dvc plots show"
+
+bench: install  ## Time this project beside the notebook and its peers: benchmarks/results.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group bench
+	@python -m benchmarks.run
+
+bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
+	@python -m benchmarks.scale
 
 test: install  ## Run the tests
 	@pytest

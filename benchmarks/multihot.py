@@ -1,0 +1,84 @@
+"""This project's own vectorize and train, called in one process: imports and DVC aside."""
+
+import io
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import chdir, redirect_stdout
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from benchmarks import measure, reference
+from stages import artifacts, params
+from stages.train import loop, network, rows
+from stages.train.rows import Piece
+from stages.vectorize import __main__ as stage
+from stages.vectorize import multi_hot
+
+
+class _EpochEnds(io.StringIO):
+    """Notes when the loop prints an epoch's line: `epoch 1/20  loss ...`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = [time.perf_counter()]
+
+    def write(self, text: str) -> int:
+        if text.startswith("epoch"):
+            self.times.append(time.perf_counter())
+        return len(text)
+
+
+def vectorize() -> dict[str, float]:
+    """Seconds of the whole stage (read, encode, write), and of encoding alone, both splits."""
+    encoding: list[float] = []
+
+    def timed(encode: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            features = encode(*arguments)
+            encoding.append(time.perf_counter() - began)
+            return features
+
+        return call
+
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, artifacts.RAW)
+        raw.parent.mkdir()
+        raw.symlink_to(artifacts.RAW.resolve())
+        shutil.copy(params.PARAMS, folder)
+        with chdir(folder), mock.patch.object(multi_hot, "encode", timed(multi_hot.encode)):
+            began = time.perf_counter()
+            stage.main()
+            return {"vectorize": time.perf_counter() - began, "encode": sum(encoding)}
+
+
+def train() -> dict[str, float]:
+    """Seconds of tracing, then of the hold-out run: an epoch, and all of them."""
+    settings = params.load().train
+    training = rows.of("train")
+    holdout, rest = rows.hold_out(training, settings.holdout_rows)
+    began = time.perf_counter()
+    trainer = loop.Trainer(network.build(reference.NUM_WORDS, settings), settings)
+    few = [Piece(training[0].part, 0, 2 * settings.batch_size)]
+    trainer.fit(few, 1, few)
+    trainer.reset()
+    trace = time.perf_counter() - began
+    with redirect_stdout(_EpochEnds()) as ends:
+        trainer.fit(rest, settings.holdout_epochs, holdout)
+    seconds = np.diff(ends.times)
+    return {"trace": trace, "epoch": float(np.median(seconds[1:])), "fit": float(seconds.sum())}
+
+
+def main() -> dict[str, float]:
+    """Vectorize, then train."""
+    reference.check()
+    return vectorize() | train()
+
+
+if __name__ == "__main__":
+    measure.report(main)
