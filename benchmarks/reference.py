@@ -12,9 +12,10 @@ from benchmarks import measure
 from stages import artifacts, params
 from stages.artifacts import Features
 from stages.console import UserError
-from stages.download import imdb
+from stages.download import imdb, mirror
 
 NUM_WORDS = 10_000
+ROWS_PER_PART = 50_000
 HOLDOUT_ROWS = 10_000
 BATCH_SIZE = 512
 HOLDOUT_EPOCHS = 20
@@ -35,6 +36,7 @@ def check() -> None:
     settings = params.load()
     found = {
         "vectorize.num_words": (settings.vectorize.num_words, NUM_WORDS),
+        "vectorize.rows_per_part": (settings.vectorize.rows_per_part, ROWS_PER_PART),
         "train.hidden_units": (settings.train.hidden_units, [16, 16]),
         "train.holdout_rows": (settings.train.holdout_rows, HOLDOUT_ROWS),
         "train.holdout_epochs": (settings.train.holdout_epochs, HOLDOUT_EPOCHS),
@@ -53,8 +55,9 @@ def features(split: str) -> Features:
 
 
 def reviews() -> Path:
-    """Keras's imdb.npz, where `download` finds it."""
-    return imdb._find()[0]
+    """Keras's imdb.npz: in `$IMDB_MIRROR`, Keras's cache or at Keras's address, as `download` finds it."""
+    cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    return mirror.find("imdb", [str(cache), imdb.ADDRESS], [imdb.REVIEWS])[0]
 
 
 def machine() -> str:
