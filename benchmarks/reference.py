@@ -15,7 +15,7 @@ from stages.console import UserError
 from stages.download import imdb, mirror
 
 NUM_WORDS = 10_000
-ROWS_PER_PART = 50_000
+ROWS_PER_PART = 25_000
 HOLDOUT_ROWS = 10_000
 BATCH_SIZE = 512
 HOLDOUT_EPOCHS = 20

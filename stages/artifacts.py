@@ -132,7 +132,7 @@ def write_reviews(folder: Path, split: str, batches: Iterable[Reviews]) -> None:
 def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
     """Read a split of data/raw in its order, at most `rows` reviews at a time."""
     path = RAW / f"{split}.parquet"
-    with _reading(path, "download"), pq.ParquetFile(path) as file:
+    with _reading(path, "download"), pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names):
             tokens = batch.column("tokens")
             offsets = tokens.offsets.to_numpy()
