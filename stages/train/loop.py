@@ -1,5 +1,6 @@
 """The training loop: what `model.fit` does, on sparse rows and without Python between steps."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -58,13 +59,29 @@ def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, lab
     return loss
 
 
+# Each make of processor approximates reciprocals its own way. So no graph may have them: TensorFlow would turn
+# x / sqrt(y) into a product with one, and takes one in its own gradients of logarithms.
+tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+_EXACT_GRADIENTS = {"Log": "ExactLog", "Log1p": "ExactLog1p"}
+
+
+@tf.RegisterGradient("ExactLog")  # type: ignore[untyped-decorator]
+def _gradient_of_log(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
+    return upstream / operation.inputs[0]
+
+
+@tf.RegisterGradient("ExactLog1p")  # type: ignore[untyped-decorator]
+def _gradient_of_log1p(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
+    return upstream / (1 + operation.inputs[0])
+
+
 @_plain  # type: ignore[untyped-decorator]
 def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
-    """One step of the optimizer on one batch."""
+    """One step of the optimizer on one batch, in a graph."""
     variables = network.trainable_variables
-    with tf.GradientTape() as tape:
+    with tf.compat.v1.get_default_graph().gradient_override_map(_EXACT_GRADIENTS):
         loss = test_step(network, index, value, label)
-    gradients = tape.gradient(loss, [variable.value for variable in variables])
+    gradients = tf.gradients(loss, [variable.value for variable in variables])
     network.optimizer.apply(gradients, variables)
 
 
@@ -91,11 +108,12 @@ _T = TypeVar("_T")
 
 
 def _ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """Yield what an iterator yields, each item made in another thread while the one before is in use."""
+    """Yield what an iterator yields, made in another thread while the ones before are in use."""
     with ThreadPoolExecutor(max_workers=1) as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
+        # Two, so that an epoch's rows are laid out while the rows before the hold-out train, not only during it.
+        coming = deque(thread.submit(next, items, None) for _ in range(2))
+        while (item := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, items, None))
             yield item
 
 
@@ -147,13 +165,13 @@ class Trainer:
     def _passes(self, pieces: list[Piece], epochs: int, holdout: list[Piece]) -> Iterator[_Pass]:
         """All that `fit` goes through: for each epoch the rows in a new order, then the hold-out in its own."""
         size, generator = self._settings.batch_size, np.random.default_rng(self._settings.seed)
-        kept = (
-            [sparse.blocks(features, size) for features in rows.batches(holdout, size)] if len(holdout) == 1 else None
-        )
+        kept: list[Blocks] = []  # of a hold-out in one piece, which is the same every time
         for epoch in range(1, epochs + 1):
             for features in rows.batches(pieces, size, generator):
                 yield _Pass(epoch, False, sparse.blocks(features, size))
-            for blocks in kept or (sparse.blocks(features, size) for features in rows.batches(holdout, size)):
+            judged = kept or (sparse.blocks(features, size) for features in rows.batches(holdout, size))
+            kept = list(judged) if len(holdout) == 1 else []
+            for blocks in kept or judged:
                 yield _Pass(epoch, True, blocks)
 
     def _in_graph(self, step: Callable[..., object]) -> Callable[..., None]:

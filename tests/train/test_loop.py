@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.sparse
+from tensorflow.python.eager import context
 
 from stages import params
 from stages.artifacts import Epoch, Features
@@ -92,6 +93,24 @@ def test_seven_parts_give_what_one_gives_in_the_same_order(
     assert one == seven
     for ours, theirs in zip(weights, weights_of_seven, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "sgd", "adagrad"])
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "mean_squared_error", "hinge", "poisson"])
+def test_no_operation_depends_on_the_make_of_the_processor(settings: Train, optimizer: str, loss: str) -> None:
+    """The graph as it is run, after TensorFlow's rewriting, has none of the processor's approximations."""
+    settings = settings.model_copy(update={"optimizer": optimizer, "loss": loss})
+    write_features(features(100), "train", 1)
+    trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
+    context.enable_run_metadata()
+    trainer.fit(rows.of("train"), 1)
+    graphs = [function.post_optimization_graph for function in context.export_run_metadata().function_graphs]
+    context.disable_run_metadata()
+    nodes = [node for graph in graphs for node in graph.node]
+    nodes += [node for graph in graphs for function in graph.library.function for node in function.node_def]
+    operations = {node.op for node in nodes}
+    assert "SparseTensorDenseMatMul" in operations
+    assert not operations & {"Reciprocal", "Inv", "Rsqrt", "ReciprocalGrad", "InvGrad", "RsqrtGrad"}
 
 
 def test_reset_gives_the_run_of_a_fresh_network(settings: Train) -> None:

@@ -27,7 +27,11 @@ def seen(batches: list[Features]) -> list[int]:
 
 
 @pytest.mark.parametrize("parts", [1, 2, 7, 40])
-def test_rows_come_in_order_and_only_the_last_batch_is_short(folder: Path, parts: int) -> None:
+@pytest.mark.parametrize("at_a_time", [1, 20, 4096])
+def test_rows_come_in_order_and_only_the_last_batch_is_short(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, parts: int, at_a_time: int
+) -> None:
+    monkeypatch.setattr(rows, "_AT_A_TIME", at_a_time)
     write_features(numbered(103), "train", parts)
     batches = list(rows.batches(rows.of("train"), 8))
     assert seen(batches) == list(range(103))
