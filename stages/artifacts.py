@@ -30,7 +30,9 @@ SPLITS = ("train", "test")
 
 RAW = Path("data/raw")
 FEATURES = Path("data/features")
+FEATURES_COLUMNS = FEATURES / "columns.parquet"
 MODEL = Path("models/model.keras")
+MODEL_COLUMNS = Path("models/columns.parquet")
 HISTORY = Path("results/history.csv")
 METRICS = Path("results/metrics.json")
 PREDICTIONS = Path("results/predictions.parquet")
@@ -113,6 +115,8 @@ class Source:
     """Where a corpus came from: nothing in it differs between two mirrors of the same data."""
 
     name: str
+    tokenizer: str
+    """What cuts a text into the words of this corpus: a name in `stages.download.text.TOKENIZERS`."""
     train_rows: int
     test_rows: int
     sha256: str
@@ -216,9 +220,27 @@ def read_labels(path: Path) -> NDArray[np.float32]:
     return content
 
 
-def write_columns(folder: Path, words: Sequence[str]) -> None:
-    """Write columns.parquet: what each column of the features stands for."""
-    _write_table(folder / "columns.parquet", _COLUMNS, [np.arange(len(words), dtype=np.int32), words])
+@dataclass(frozen=True)
+class Columns:
+    """What each column of the features stands for, and so what a text has to become."""
+
+    words: list[str]
+    """(columns,) the special columns, then words by frequency rank."""
+    tokenizer: str
+    """What cuts a text into words: a name in `stages.download.text.TOKENIZERS`."""
+
+
+def write_columns(path: Path, columns: Columns) -> None:
+    """Write a columns.parquet; the tokenizer is in the metadata of its schema."""
+    schema = _COLUMNS.with_metadata({"tokenizer": columns.tokenizer})
+    _write_table(path, schema, [np.arange(len(columns.words), dtype=np.int32), columns.words])
+
+
+def read_columns(path: Path = FEATURES_COLUMNS) -> Columns:
+    """What the columns of data/features stand for, or those of the model in models/."""
+    with _reading(path, "vectorize" if path == FEATURES_COLUMNS else "train"):
+        table = pq.read_table(path)
+        return Columns(table.column("word").to_pylist(), table.schema.metadata[b"tokenizer"].decode())
 
 
 # models/ and results/: what `train` hands to `evaluate`, and what `evaluate` hands to people
@@ -277,6 +299,12 @@ def read_model() -> "keras.Model":
     with _reading(MODEL, "train"):
         MODEL.stat()  # Keras does not say that a file is missing in a way that code can tell
         return keras.models.load_model(MODEL, safe_mode=True)
+
+
+def write_model_columns(columns: Columns) -> None:
+    """Write models/columns.parquet, so that models/ is all that answering for a new text takes."""
+    with replacing(MODEL_COLUMNS) as path:
+        write_columns(path, columns)
 
 
 def write_history(epochs: Iterable[Epoch]) -> None:

@@ -5,6 +5,7 @@ Writes  data/raw/{train,test}.parquet, vocabulary.parquet, source.json
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 from stages import artifacts, console, params
@@ -30,8 +31,8 @@ def first(settings: Data) -> Corpus:
     tokenizer = TOKENIZERS[settings.tokenizer]
     sources: dict[str, Callable[[], Corpus]] = {
         "imdb": imdb.load,
-        "aclimdb": lambda: aclimdb.load(tokenizer),
-        "files": lambda: files.load(settings.files, tokenizer),
+        "aclimdb": lambda: replace(aclimdb.load(tokenizer), tokenizer=settings.tokenizer),
+        "files": lambda: replace(files.load(settings.files, tokenizer), tokenizer=settings.tokenizer),
         "synthetic": lambda: synthetic.load(settings.synthetic),
     }
     for name, following in pairwise(settings.sources):
@@ -52,7 +53,11 @@ def write(corpus: Corpus) -> artifacts.Source:
             artifacts.write_reviews(folder, split, digest.through(corpus.splits[split]))
         artifacts.write_vocabulary(folder, corpus.words, corpus.counts)
         source = artifacts.Source(
-            corpus.source, digests["train"].rows, digests["test"].rows, sha256(corpus.words, digests.values())
+            corpus.source,
+            corpus.tokenizer,
+            digests["train"].rows,
+            digests["test"].rows,
+            sha256(corpus.words, digests.values()),
         )
         artifacts.write_source(folder, source)
     return source

@@ -22,6 +22,8 @@ class Corpus:
     """(words,) how often the training split has each word."""
     splits: dict[str, Iterable[Reviews]]
     """The reviews of `train` and `test`, in batches, to be gone through once."""
+    tokenizer: str = "keras"
+    """The name in `TOKENIZERS` of what cut, or would cut, a text into these words."""
 
 
 @dataclass

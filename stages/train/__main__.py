@@ -1,7 +1,7 @@
 """Fit on a hold-out split and record every epoch, then fit a fresh network on all training rows.
 
-Reads   data/features/train/
-Writes  results/history.csv (the hold-out run), models/model.keras (the final network)
+Reads   data/features/train/, data/features/columns.parquet
+Writes  results/history.csv (the hold-out run), models/model.keras (the final network), models/columns.parquet
 """
 
 from stages import artifacts, console, params
@@ -27,7 +27,8 @@ def main() -> None:
     trainer.reset()
     trainer.fit(training, epochs)
     artifacts.write_model(trainer.network)
-    console.say(f"-> {artifacts.HISTORY}, {artifacts.MODEL}")
+    artifacts.write_model_columns(artifacts.read_columns())
+    console.say(f"-> {artifacts.HISTORY}, {artifacts.MODEL}, {artifacts.MODEL_COLUMNS}")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from stages.vectorize import multi_hot, vocabulary
 def main() -> None:
     """Run the stage."""
     settings = params.load().vectorize
+    tokenizer = artifacts.read_source().tokenizer
     words = vocabulary.column_words(artifacts.read_vocabulary(), settings.num_words)
     with artifacts.replacing(artifacts.FEATURES) as folder:
         folder.mkdir()
-        artifacts.write_columns(folder, words)
+        artifacts.write_columns(folder / artifacts.FEATURES_COLUMNS.name, artifacts.Columns(words, tokenizer))
         for split in artifacts.SPLITS:
             rows = nonzero = 0
             for number, reviews in enumerate(artifacts.read_reviews(split, settings.rows_per_part)):

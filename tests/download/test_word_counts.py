@@ -31,7 +31,7 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     artifacts.RAW.mkdir(parents=True)
     artifacts.write_reviews(artifacts.RAW, "train", [Reviews(np.concatenate(ranks).astype(np.int32), offsets, labels)])
     artifacts.write_vocabulary(artifacts.RAW, WORDS, np.bincount(np.concatenate(ranks))[1:])
-    artifacts.write_source(artifacts.RAW, artifacts.Source("imdb", len(REVIEWS), 0, ""))
+    artifacts.write_source(artifacts.RAW, artifacts.Source("imdb", "keras", len(REVIEWS), 0, ""))
 
 
 @pytest.mark.usefixtures("raw")
@@ -61,7 +61,7 @@ def test_counting_again_gives_the_same_bytes() -> None:
 
 @pytest.mark.usefixtures("raw")
 def test_another_source_is_refused_and_nothing_written() -> None:
-    artifacts.write_source(artifacts.RAW, artifacts.Source("synthetic", len(REVIEWS), 0, ""))
+    artifacts.write_source(artifacts.RAW, artifacts.Source("synthetic", "keras", len(REVIEWS), 0, ""))
     with pytest.raises(UserError, match=r"holds the source synthetic; expected imdb.*dvc repro download"):
         word_counts.main()
     assert not word_counts.WORD_COUNTS.exists()

@@ -1,0 +1,33 @@
+"""Reasons: how much each word of a review speaks for positive, and how much for negative."""
+
+import keras
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+
+def leave_one_out(network: keras.Sequential, matrix: scipy.sparse.csr_matrix) -> NDArray[np.float64]:
+    """How far the log-odds of positive fall when a review loses one word, for each word of each review.
+
+    Args:
+        network: Dense layers, as `stages.train.network.build` makes them.
+        matrix: (rows, columns) CSR.
+
+    Returns:
+        (entries,) in the order of `matrix.data`: above 0 for a word that speaks for positive in its review.
+    """
+    kernel, bias = (weights.astype(np.float64) for weights in network.layers[0].get_weights())
+    whole = matrix @ kernel + bias
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    without = whole[row] - matrix.data[:, None] * kernel[matrix.indices]
+    falls: NDArray[np.float64] = _log_odds(network, whole)[row] - _log_odds(network, without)
+    return falls
+
+
+def _log_odds(network: keras.Sequential, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the last layer's sigmoid is applied to, (rows,), from the (rows, units) sums of the first layer."""
+    for below, layer in zip(network.layers, network.layers[1:], strict=False):
+        kernel, bias = layer.get_weights()
+        sums = np.asarray(below.activation(sums)) @ kernel.astype(np.float64) + bias
+    log_odds: NDArray[np.float64] = sums[:, 0]
+    return log_odds
