@@ -24,7 +24,7 @@ install:  ## Create .venv with the pinned dependencies
 
 repro: install  ## Run what has changed of the pipeline, and print the metrics
 	@dvc repro
-	@dvc metrics show
+	@dvc metrics diff --all
 	@echo "Look next: results/figures/*.png, results/history.csv, or .venv/bin/dvc plots show"
 
 bench: install  ## Time this project beside the notebook and its peers: benchmarks/results.md

@@ -36,6 +36,7 @@ MODEL_COLUMNS = Path("models/columns.parquet")
 HISTORY = Path("results/history.csv")
 METRICS = Path("results/metrics.json")
 PREDICTIONS = Path("results/predictions.parquet")
+PLOTS = Path("results/plots")
 FIGURES = Path("results/figures")
 
 _REVIEWS = pa.schema([("tokens", pa.list_(pa.int32())), ("label", pa.uint8())])
@@ -330,6 +331,15 @@ def write_metrics(metrics: dict[str, Any]) -> None:
     """Write results/metrics.json, the one result that is in git."""
     with replacing(METRICS) as path:
         _write_json(path, metrics)
+
+
+def write_plot(folder: Path, name: str, columns: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
+    """Write the CSV file of one of DVC's plots, numbers to four decimals at most."""
+    with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow(round(value, 4) if isinstance(value, float) else value for value in row)
 
 
 def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:

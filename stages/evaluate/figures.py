@@ -1,36 +1,45 @@
-"""The figures: training as dots, validation as a line, epoch by epoch."""
+"""Charts as pictures: PNG for slides, SVG for the report."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from matplotlib.axes import Axes
+from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from stages.artifacts import Epoch
-from stages.train.loop import best
+from stages.evaluate.charts import Chart
 
-_BLUE, _GREY = "#1f5fa8", "#8a8a8a"
-
-
-def curves(folder: Path, history: Sequence[Epoch], source: str) -> None:
-    """Write loss.png and binary_accuracy.png, 1200 x 750 pixels, to an existing folder."""
-    for quantity, name in (("loss", "Loss"), ("binary_accuracy", "Binary accuracy")):
-        figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-        _curve(figure.subplots(), history, quantity)
-        figure.suptitle(f"{name} on training and validation rows ({source})")
-        figure.savefig(folder / f"{quantity}.png")
+_STYLE: Any = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 11,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "multihot",  # ids are the same each time
+}
 
 
-def _curve(axes: Axes, history: Sequence[Epoch], quantity: str) -> None:
-    epochs = [record.epoch for record in history]
-    validation = [getattr(record, f"val_{quantity}") for record in history]
-    at_best = best(history)
-    axes.plot(epochs, [getattr(record, quantity) for record in history], "o", color=_BLUE, label="training")
-    axes.plot(epochs, validation, "-", color=_BLUE, label="validation")
-    axes.axvline(at_best.epoch, color=_GREY, linestyle=":", label=f"lowest validation loss: epoch {at_best.epoch}")
-    axes.set_xlabel("Epoch")
-    axes.set_ylabel(quantity.replace("_", " ").capitalize())
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+def png(chart: Chart, source: str, path: Path) -> None:
+    """Write a chart of the corpus `source` as a PNG, 1200 x 750 pixels."""
+    with _drawn(chart) as figure:
+        figure.suptitle(f"{chart.title} ({source})", size="large")
+        figure.savefig(path, dpi=150)
+
+
+def svg(chart: Chart) -> str:
+    """A chart as SVG, without a title or a background."""
+    content = io.StringIO()
+    with _drawn(chart) as figure:
+        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
+    return content.getvalue()
+
+
+@contextmanager
+def _drawn(chart: Chart) -> Iterator[Figure]:
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(8, 5))
+        axes = figure.subplots()
+        figure.subplots_adjust(left=0.1, right=0.97, bottom=0.12, top=0.91)
+        chart.draw(axes)
+        yield figure

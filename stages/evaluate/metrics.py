@@ -3,25 +3,86 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import metrics as sklearn_metrics
+
 from stages.artifacts import Epoch, Source
+from stages.evaluate import charts
+from stages.evaluate.bootstrap import Interval
 from stages.train.loop import best
 
 
-def summary(source: Source, history: Sequence[Epoch], test: dict[str, float]) -> dict[str, Any]:
-    """The hold-out run's best epoch, and the final network on the test split, to six decimals.
+def summary(
+    source: Source,
+    columns: int,
+    history: Sequence[Epoch],
+    test: dict[str, float],
+    intervals: dict[str, Interval],
+) -> dict[str, Any]:
+    """All of metrics.json, to six decimals.
 
     Args:
         source: where the reviews came from.
+        columns: of the features.
         history: the hold-out run.
-        test: loss and binary_accuracy of the final network.
+        test: the final network's figures on the test split, as `figures` gives them.
+        intervals: of the same figures.
     """
     at_best = best(history)
     return {
         "source": source.name,
+        "rows": {"train": source.train_rows, "test": source.test_rows},
+        "columns": columns,
         "validation": {
             "best_epoch": at_best.epoch,
             "loss": at_best.val_loss,
             "binary_accuracy": at_best.val_binary_accuracy,
         },
         "test": {name: round(value, 6) for name, value in test.items()},
+        "test_interval": {
+            name: {"low": round(each.low, 6), "high": round(each.high, 6)} for name, each in intervals.items()
+        },
+    }
+
+
+def losses(
+    network: keras.Sequential, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The loss that the network was trained with, row by row: (rows,)."""
+    loss = keras.losses.get(network.loss)
+    each = loss.call if isinstance(loss, keras.losses.Loss) else loss
+    return np.asarray(each(labels[:, None], probabilities[:, None]), np.float64)
+
+
+def figures(
+    loss: NDArray[np.float64], labels: NDArray[np.float32], probabilities: NDArray[np.float32]
+) -> dict[str, float]:
+    """What the probabilities are worth; a review counts as positive above 0.5, as in Keras.
+
+    The expected calibration error (Naeini, Cooper, Hauskrecht: Obtaining well calibrated probabilities using Bayesian
+    binning, 2015) is the mean distance of predicted probability and share of positive reviews, over bins of one width,
+    weighted by their rows.
+
+    Args:
+        loss: (rows,) the loss of each.
+        labels: (rows,) 0 or 1, both among them.
+        probabilities: (rows,).
+    """
+    positive = probabilities > 0.5
+    precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(
+        labels, positive, average="binary", zero_division=0
+    )
+    rows, mean, share = charts.calibration_bins(labels, probabilities).T
+    return {
+        "loss": float(loss.mean()),
+        "binary_accuracy": sklearn_metrics.accuracy_score(labels, positive),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "roc_auc": sklearn_metrics.roc_auc_score(labels, probabilities),
+        "average_precision": sklearn_metrics.average_precision_score(labels, probabilities),
+        "brier_score": sklearn_metrics.brier_score_loss(labels, probabilities),
+        "expected_calibration_error": float(np.nansum(rows * np.abs(mean - share)) / len(labels)),
     }

@@ -1,0 +1,223 @@
+"""What there is to look at: each chart is a small table, a sentence that says what it shows, and how it is drawn.
+
+DVC plots the table (results/plots; for the epochs, results/history.csv), the figures and the report draw the chart: all
+three show the same numbers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
+
+from stages.artifacts import Epoch
+from stages.train.loop import best
+
+POINTS = 300
+"""Most points of a curve that is thinned."""
+CALIBRATION_BINS = 10
+_HISTOGRAM_BINS = 20
+_CLASSES = ("negative", "positive")
+_BLUE, _ORANGE, _GREY = "#3878c7", "#c2661a", "#8a8a8a"  # each at least 3 : 1 on white and on near-black
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart."""
+
+    name: str
+    """Of its files."""
+    title: str
+    description: str
+    """What it shows, in a sentence: all that someone gets who cannot see it."""
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str | float, ...]]
+    """The table: whole numbers, or floats to four decimals."""
+    draw: Callable[[Axes], None]
+
+
+def of_run(history: Sequence[Epoch]) -> list[Chart]:
+    """The charts of the hold-out run: loss and accuracy by epoch."""
+    return [_epochs(history, "loss", "Loss"), _epochs(history, "binary_accuracy", "Binary accuracy")]
+
+
+def of_test(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> list[Chart]:
+    """The charts of the final network on the test split.
+
+    Args:
+        labels: (rows,) 0 or 1, both among them.
+        probabilities: (rows,) that each row is positive.
+    """
+    charts = (_roc, _precision_recall, _calibration, _histogram, _confusion)
+    return [chart(labels, probabilities) for chart in charts]
+
+
+def calibration_bins(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Bins of probability of one width: (bins, 3) rows in each, their mean probability, their share of positive.
+
+    The last two are NaN where a bin is empty.
+    """
+    number = bin_of(probabilities, CALIBRATION_BINS)
+    sums = [np.bincount(number, weights, CALIBRATION_BINS) for weights in (None, probabilities, labels)]
+    with np.errstate(invalid="ignore"):
+        return np.stack([sums[0], sums[1] / sums[0], sums[2] / sums[0]], axis=1)
+
+
+def bin_of(probabilities: NDArray[np.float32], bins: int) -> NDArray[np.int64]:
+    """The number of the bin, from 0, that each probability falls into; 1 falls into the last."""
+    return np.minimum((probabilities.astype(np.float64) * bins).astype(np.int64), bins - 1)
+
+
+def _epochs(history: Sequence[Epoch], quantity: str, name: str) -> Chart:
+    numbers = [record.epoch for record in history]
+    training = [getattr(record, quantity) for record in history]
+    validation = [getattr(record, f"val_{quantity}") for record in history]
+    at_best = best(history).epoch
+
+    def draw(axes: Axes) -> None:
+        axes.plot(numbers, training, "o", color=_BLUE, label="training")
+        axes.plot(numbers, validation, "-", color=_BLUE, label="validation")
+        axes.axvline(at_best, color=_GREY, linestyle=":", label=f"lowest validation loss: epoch {at_best}")
+        axes.set(xlabel="Epoch", ylabel=name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False)
+
+    return Chart(
+        quantity,
+        f"{name} on training and validation rows",
+        f"{name} by epoch of the hold-out run. On training rows it goes from {training[0]:.3f} to {training[-1]:.3f}, "
+        f"on validation rows from {validation[0]:.3f} to {validation[-1]:.3f}; the validation loss is lowest at epoch "
+        f"{at_best}.",
+        ("epoch", "training", "validation"),
+        list(zip(numbers, training, validation, strict=True)),
+        draw,
+    )
+
+
+def _roc(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
+    false, true, _ = roc_curve(labels, probabilities)
+    kept = _thinned(false, true)
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], ":", color=_GREY, label="chance")
+        axes.plot(false[kept], true[kept], "-", color=_BLUE, label="test")
+        axes.set(xlabel="False positive rate", ylabel="True positive rate", aspect="equal")
+        axes.legend(frameon=False, loc="lower right")
+
+    at_tenth = np.interp(0.1, false, true)
+    return Chart(
+        "roc",
+        "ROC curve",
+        f"True positive rate by false positive rate on the test split: {at_tenth:.3f} where a tenth of the negative "
+        "reviews count as positive.",
+        ("false_positive_rate", "true_positive_rate"),
+        list(zip(false[kept].tolist(), true[kept].tolist(), strict=True)),
+        draw,
+    )
+
+
+def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
+    precision, recall, _ = (values[::-1] for values in precision_recall_curve(labels, probabilities))
+    kept = _thinned(recall, precision)
+
+    def draw(axes: Axes) -> None:
+        axes.axhline(labels.mean(), color=_GREY, linestyle=":", label="chance")
+        axes.plot(recall[kept], precision[kept], "-", color=_BLUE, label="test")
+        axes.set(xlabel="Recall", ylabel="Precision", ylim=(min(0.45, labels.mean() - 0.05), 1.02))
+        axes.legend(frameon=False, loc="lower left")
+
+    at_nine_tenths = np.interp(0.9, recall, precision)
+    return Chart(
+        "precision_recall",
+        "Precision and recall",
+        f"Precision by recall on the test split: {at_nine_tenths:.3f} where nine tenths of the positive reviews are "
+        "found.",
+        ("recall", "precision"),
+        list(zip(recall[kept].tolist(), precision[kept].tolist(), strict=True)),
+        draw,
+    )
+
+
+def _calibration(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
+    bins = calibration_bins(labels, probabilities)
+    rows, mean, share = bins[bins[:, 0] > 0].T
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], ":", color=_GREY, label="perfect")
+        axes.plot(mean, share, "o-", color=_BLUE, label="test")
+        axes.set(xlabel="Mean predicted probability", ylabel="Share of positive reviews", aspect="equal")
+        axes.legend(frameon=False, loc="upper left")
+
+    worst = int(np.argmax(np.abs(mean - share)))
+    return Chart(
+        "calibration",
+        "Calibration",
+        f"Share of positive test reviews by predicted probability. They lie furthest apart where the mean probability "
+        f"is {mean[worst]:.2f}: {share[worst]:.2f} of these {int(rows[worst]):,} reviews are positive.",
+        ("mean_probability", "positive_share", "rows"),
+        list(zip(mean.tolist(), share.tolist(), rows.astype(int).tolist(), strict=True)),
+        draw,
+    )
+
+
+def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
+    number = bin_of(probabilities, _HISTOGRAM_BINS)
+    counts = [np.bincount(number[labels == label], minlength=_HISTOGRAM_BINS) for label in (0, 1)]
+    edges = np.linspace(0, 1, _HISTOGRAM_BINS + 1)
+
+    def draw(axes: Axes) -> None:
+        for count, name, color, line in zip(counts, _CLASSES, (_ORANGE, _BLUE), ("--", "-"), strict=True):
+            axes.stairs(count, edges, color=color, linestyle=line, linewidth=1.8, label=f"{name} reviews")
+        axes.set(xlabel="Predicted probability of positive", ylabel="Test reviews")
+        axes.legend(frameon=False, loc="upper center")
+
+    unsure = sum(int(count[(edges[:-1] >= 0.25) & (edges[:-1] < 0.75)].sum()) for count in counts)
+    return Chart(
+        "histogram",
+        "Probabilities by true class",
+        f"Test reviews by predicted probability, for each true class. {unsure:,} of {len(labels):,} lie between 0.25 "
+        "and 0.75.",
+        ("probability", "class", "rows"),
+        [
+            (float((edges[place] + edges[place + 1]) / 2), name, int(rows))
+            for count, name in zip(counts, _CLASSES, strict=True)
+            for place, rows in enumerate(count)
+        ],
+        draw,
+    )
+
+
+def _confusion(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
+    matrix = confusion_matrix(labels, probabilities > 0.5, labels=[0, 1])
+
+    def draw(axes: Axes) -> None:
+        axes.imshow(matrix, cmap="Blues", vmin=0, vmax=matrix.sum(), aspect="auto", alpha=0.75)
+        for (actual, predicted), rows in np.ndenumerate(matrix):
+            axes.text(predicted, actual, f"{rows:,}", ha="center", va="center", size="x-large")
+        axes.set(xlabel="Predicted", ylabel="Actual", xticks=(0, 1), yticks=(0, 1))
+        axes.set_xticklabels(_CLASSES)
+        axes.set_yticklabels(_CLASSES, rotation=90, va="center")
+
+    (right_negative, false_positive), (false_negative, right_positive) = matrix.tolist()
+    return Chart(
+        "confusion",
+        "Confusion matrix",
+        f"Of the test split's negative reviews {right_negative:,} are taken for negative and {false_positive:,} for "
+        f"positive; of its positive ones {right_positive:,} for positive and {false_negative:,} for negative.",
+        ("actual", "predicted", "rows"),
+        [
+            (_CLASSES[actual], _CLASSES[predicted], int(matrix[actual, predicted]))
+            for actual in (0, 1)
+            for predicted in (0, 1)
+        ],
+        draw,
+    )
+
+
+def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which points of a curve to keep: at most `POINTS`, at even steps along its length, first and last among them."""
+    along = np.concatenate([[0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
+    return np.unique(np.searchsorted(along, np.linspace(0, along[-1], POINTS)).clip(max=len(x) - 1))
