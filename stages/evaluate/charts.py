@@ -67,8 +67,8 @@ def calibration_bins(labels: NDArray[np.float32], probabilities: NDArray[np.floa
 
 
 def bin_of(probabilities: NDArray[np.float32], bins: int) -> NDArray[np.int64]:
-    """The number of the bin, from 0, that each probability falls into; 1 falls into the last."""
-    return np.minimum((probabilities.astype(np.float64) * bins).astype(np.int64), bins - 1)
+    """The number of the bin, from 0, that each probability falls into; one on an edge falls into the lower bin."""
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities.astype(np.float64))
 
 
 def _epochs(history: Sequence[Epoch], quantity: str, name: str) -> Chart:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
-from stages.artifacts import Epoch, Source
+from stages.artifacts import FEATURES, Epoch, Source
+from stages.console import UserError
 from stages.evaluate import charts
 from stages.evaluate.bootstrap import Interval
 from stages.train.loop import best
@@ -69,7 +70,15 @@ def figures(
         loss: (rows,) the loss of each.
         labels: (rows,) 0 or 1, both among them.
         probabilities: (rows,).
+
+    Raises:
+        UserError: all rows have one label, so that most figures mean nothing.
     """
+    if len(set(labels.tolist())) < 2:
+        raise UserError(
+            f"{FEATURES / 'test'} holds only {'positive' if labels[0] else 'negative'} reviews; expected both kinds: "
+            "test on other reviews"
+        )
     positive = probabilities > 0.5
     precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(
         labels, positive, average="binary", zero_division=0

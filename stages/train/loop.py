@@ -25,14 +25,6 @@ def best(history: Sequence[Epoch]) -> Epoch:
     return min(history, key=lambda record: record.val_loss)
 
 
-def evaluate(network: keras.Sequential, pieces: list[Piece], batch_size: int = 512) -> dict[str, float]:
-    """What Keras's `evaluate` returns: loss and binary_accuracy over all rows."""
-    network.reset_metrics()
-    for features in rows.batches(pieces, batch_size):
-        _each_batch(test_step, network, sparse.blocks(features, batch_size), batch_size)
-    return _logs(network)
-
-
 def predict(network: keras.Sequential, pieces: list[Piece]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The labels of all rows, and the probability that each is positive: both (rows,) float32."""
     labels, probabilities = [], []

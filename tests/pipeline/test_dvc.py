@@ -9,7 +9,9 @@ from pathlib import Path
 import keras
 import pyarrow.parquet as pq
 import pytest
+from ruamel.yaml import YAML
 
+from tests.evaluate.test_metrics import by_scikit_learn
 from tests.pipeline.conftest import Clone
 
 
@@ -29,13 +31,16 @@ def test_a_parameter_runs_its_stage_and_what_follows(clone: Clone) -> None:
 def test_the_commands_of_dvcs_users_work(clone: Clone) -> None:
     shown = json.loads(clone.dvc("metrics", "show", "--json"))[""]["data"]["results/metrics.json"]["data"]
     assert shown["source"] == "synthetic"
-    assert set(shown["test"]) == {"loss", "binary_accuracy"}
+    assert set(shown["test"]) == set(shown["test_interval"])
+    assert {"loss", "binary_accuracy", "roc_auc", "expected_calibration_error"} <= set(shown["test"])
     for stage in ("download", "vectorize", "train", "evaluate"):
         assert stage in clone.dvc("dag")
     clone.dvc("plots", "show")
+    plots = YAML(typ="safe").load(clone.folder / "dvc.yaml")["plots"]
+    titles = [settings["title"] for plot in plots for settings in plot.values()]
+    assert len(titles) == 7
     page = clone.read("dvc_plots/index.html")
-    assert "Loss, epoch by epoch" in page
-    assert "Binary accuracy, epoch by epoch" in page
+    assert all(title in page for title in titles)
 
 
 def test_an_experiment_changes_parameters_and_shows_its_metrics(clone: Clone) -> None:
@@ -48,10 +53,24 @@ def test_an_experiment_changes_parameters_and_shows_its_metrics(clone: Clone) ->
 
 def test_the_figures_and_predictions_are_there(reproduced: Clone) -> None:
     figures = reproduced.folder / "results" / "figures"
-    assert sorted(path.name for path in figures.iterdir()) == ["binary_accuracy.png", "loss.png"]
+    plots = reproduced.folder / "results" / "plots"
+    names = {path.stem for path in plots.glob("*.csv")} | {"loss", "binary_accuracy"}
+    assert {path.name for path in figures.iterdir()} == {f"{name}.png" for name in names}
+    assert {"roc", "precision_recall", "calibration", "histogram", "confusion"} <= names
     predictions = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
     assert predictions.column_names == ["row", "label", "probability"]
     assert predictions.column("row").to_pylist() == list(range(200))
+
+
+def test_what_the_stage_writes_is_what_scikit_learn_makes_of_the_predictions(reproduced: Clone) -> None:
+    written = json.loads(reproduced.read("results/metrics.json"))
+    table = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
+    labels, probabilities = (table.column(name).to_numpy() for name in ("label", "probability"))
+    assert written["test"] == pytest.approx(by_scikit_learn(labels, probabilities), abs=2e-6)
+    for name, value in written["test"].items():
+        assert written["test_interval"][name]["low"] <= value <= written["test_interval"][name]["high"]
+    assert written["rows"] == {"train": 600, "test": 200}
+    assert written["columns"] == 500
 
 
 def test_the_model_predicts_without_the_project(reproduced: Clone) -> None:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.metrics import accuracy_score, log_loss
 from tensorflow.python.eager import context
 
 from stages import params
@@ -127,12 +128,10 @@ def test_reset_gives_the_run_of_a_fresh_network(settings: Train) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-def test_evaluate_and_predict_are_kerass(settings: Train, parts: int) -> None:
+def test_predict_is_kerass(settings: Train, parts: int) -> None:
     test = features(5000)
     write_features(test, "test", parts)
     model = network.build(COLUMNS, settings)
-    expected = model.evaluate(test.matrix.toarray(), test.labels, verbose=0, return_dict=True)
-    assert loop.evaluate(model, rows.of("test"), batch_size=300) == pytest.approx(expected, abs=1e-6)
     labels, probabilities = loop.predict(model, rows.of("test"))
     np.testing.assert_array_equal(labels, test.labels)
     np.testing.assert_allclose(probabilities, model.predict(test.matrix.toarray(), verbose=0)[:, 0], atol=1e-6)
@@ -155,6 +154,6 @@ def test_the_reference_run_on_imdb(imdb: Path) -> None:
         assert history[-1].binary_accuracy > 0.99
         trainer.reset()
         trainer.fit(training, 4)
-        result = loop.evaluate(trainer.network, test)
-        assert 0.87 <= result["binary_accuracy"] <= 0.895
-        assert 0.28 <= result["loss"] <= 0.33
+        labels, probabilities = loop.predict(trainer.network, test)
+        assert 0.87 <= accuracy_score(labels, probabilities > 0.5) <= 0.895
+        assert 0.28 <= log_loss(labels, probabilities.astype(float)) <= 0.33

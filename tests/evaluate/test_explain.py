@@ -1,0 +1,34 @@
+"""Reasons against their definition: the network asked again without the word."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse
+
+from stages.evaluate import explain
+
+
+@pytest.mark.parametrize("hidden", [[], [5], [16, 7]])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_reason_is_the_fall_of_the_log_odds_without_the_word(hidden: list[int], activation: str) -> None:
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(units, activation) for units in hidden]
+    network = keras.Sequential([keras.Input((40,)), *layers, keras.layers.Dense(1, "sigmoid")])
+    matrix = scipy.sparse.random(12, 40, 0.2, "csr", dtype=np.float32, rng=np.random.default_rng(1))
+    matrix.data[:] = 1
+    effects = explain.leave_one_out(network, matrix)
+    assert effects.shape == (matrix.nnz,)
+
+    def log_odds(dense: np.ndarray) -> np.ndarray:
+        probability = network.predict(dense, verbose=0)[:, 0].astype(np.float64)
+        odds: np.ndarray = np.log(probability / (1 - probability))
+        return odds
+
+    dense, place = matrix.toarray(), 0
+    whole = log_odds(dense)
+    for row in range(12):
+        for column in matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]:
+            without = dense[row : row + 1].copy()
+            without[0, column] = 0
+            assert effects[place] == pytest.approx(whole[row] - log_odds(without)[0], abs=1e-4)
+            place += 1

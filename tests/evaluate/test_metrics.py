@@ -1,0 +1,109 @@
+"""The figures against scikit-learn and Keras, and resamples against rows that are really repeated."""
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn import metrics as sklearn_metrics
+from sklearn.calibration import calibration_curve
+
+from stages.console import UserError
+from stages.evaluate import bootstrap, charts, metrics
+
+
+def example(rows: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Labels, and probabilities that have to do with them; one in ten is rounded, so that many are the same."""
+    generator = np.random.default_rng(seed)
+    labels = (generator.random(rows) < 0.4).astype(np.float32)
+    probabilities = 1 / (1 + np.exp(-generator.normal(2 * labels - 1, 1.5)))
+    rounded = generator.random(rows) < 0.1
+    return labels, np.where(rounded, probabilities.round(1), probabilities).astype(np.float32)
+
+
+def cross_entropy(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    clipped = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
+    return -np.where(labels == 1, np.log(clipped), np.log(1 - clipped))
+
+
+def by_scikit_learn(
+    labels: NDArray[np.float32], probabilities: NDArray[np.float32], weights: NDArray[np.int64] | None = None
+) -> dict[str, float]:
+    """The same figures, of repeated rows."""
+    if weights is not None:
+        labels, probabilities = np.repeat(labels, weights), np.repeat(probabilities, weights)
+    positive = probabilities > 0.5
+    share, mean = calibration_curve(labels, probabilities, n_bins=10)
+    rows = np.bincount(np.digitize(probabilities, np.linspace(0, 1, 11)[1:-1], right=True), minlength=10)
+    return {
+        "loss": sklearn_metrics.log_loss(labels, np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)),
+        "binary_accuracy": sklearn_metrics.accuracy_score(labels, positive),
+        "precision": sklearn_metrics.precision_score(labels, positive),
+        "recall": sklearn_metrics.recall_score(labels, positive),
+        "f1": sklearn_metrics.f1_score(labels, positive),
+        "roc_auc": sklearn_metrics.roc_auc_score(labels, probabilities),
+        "average_precision": sklearn_metrics.average_precision_score(labels, probabilities),
+        "brier_score": sklearn_metrics.brier_score_loss(labels, probabilities),
+        "expected_calibration_error": float((rows[rows > 0] * np.abs(share - mean)).sum() / len(labels)),
+    }
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "MeanSquaredError", "hinge", "BinaryFocalCrossentropy"])
+def test_the_losses_of_the_rows_have_kerass_loss_for_mean(loss: str) -> None:
+    labels, probabilities = example(300)
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Identity()])
+    network.compile(loss=loss)
+    expected = network.evaluate(probabilities[:, None], labels[:, None], verbose=0)
+    assert metrics.losses(network, labels, probabilities).mean() == pytest.approx(expected, abs=1e-6)
+    assert metrics.losses(network, labels, probabilities).shape == (300,)
+
+
+def test_resamples_give_what_scikit_learn_makes_of_repeated_rows() -> None:
+    labels, probabilities = example(400)
+    order = np.argsort(-probabilities, kind="stable")
+    labels, probabilities = labels[order], probabilities[order]
+    sums = bootstrap._Sums(cross_entropy(labels, probabilities), labels.astype(np.float64), probabilities)
+    for seed in range(20):
+        weights = np.bincount(np.random.default_rng(seed).integers(0, 400, 400), minlength=400)
+        figures = sums.figures(weights.astype(np.float64))
+        assert figures == pytest.approx(by_scikit_learn(labels, probabilities, weights), abs=1e-6)
+
+
+def test_intervals_narrow_with_the_rows_and_hold_the_figure() -> None:
+    widths = []
+    for rows in (500, 8000):
+        labels, probabilities = example(rows)
+        loss = cross_entropy(labels, probabilities)
+        figures = metrics.figures(loss, labels, probabilities)
+        intervals = bootstrap.intervals(loss, labels, probabilities, figures)
+        assert intervals == bootstrap.intervals(loss, labels, probabilities, figures)  # the same each time
+        for name, (low, high) in intervals.items():
+            assert low <= figures[name] <= high
+        widths.append(intervals["binary_accuracy"].high - intervals["binary_accuracy"].low)
+        # Of an accuracy a the standard error is known: sqrt(a (1 - a) / rows).
+        error = np.sqrt(figures["binary_accuracy"] * (1 - figures["binary_accuracy"]) / rows)
+        assert widths[-1] == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert widths[0] > 3 * widths[1]
+
+
+def test_a_well_calibrated_networks_interval_still_holds_its_calibration_error() -> None:
+    generator = np.random.default_rng(3)
+    probabilities = generator.random(2000).astype(np.float32)
+    labels = (generator.random(2000) < probabilities).astype(np.float32)
+    loss = cross_entropy(labels, probabilities)
+    figures = metrics.figures(loss, labels, probabilities)
+    low, high = bootstrap.intervals(loss, labels, probabilities, figures)["expected_calibration_error"]
+    assert low <= figures["expected_calibration_error"] <= high
+
+
+def test_one_class_alone_is_refused() -> None:
+    with pytest.raises(UserError, match="only positive reviews"):
+        metrics.figures(np.ones(3), np.ones(3, np.float32), np.full(3, 0.7, np.float32))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.25, 1.0])
+def test_bins_hold_every_row(value: float) -> None:
+    labels, probabilities = example(999)
+    probabilities[:50] = value
+    bins = charts.calibration_bins(labels, probabilities)
+    assert bins[:, 0].sum() == 999
+    assert np.nansum(bins[:, 0] * bins[:, 2]) == labels.sum()
