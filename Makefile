@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro plots bench bench-scale test lint format lock
+.PHONY: help install .venv repro plots bench bench-scale test verify lint format lock
 
 help:  ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -46,10 +46,14 @@ bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 test: install  ## Run the tests
 	@pytest
 
+verify: install  ## Check that a clean clone gives the committed results, to the byte
+	@python -m checks.verify
+
 lint: install  ## Check style and types
 	@ruff check
 	@ruff format --check --quiet
 	@mypy
+	@python -m checks.declared
 
 format: install  ## Format the code
 	@ruff check --fix

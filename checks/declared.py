@@ -1,0 +1,96 @@
+"""Does dvc.yaml tell the truth? `python -m checks.declared` prints each lie, and exits with 1 if there is one.
+
+DVC runs a stage again when a dependency or a parameter changes that dvc.yaml lists. So for each stage it has to list
+exactly the project's modules that the stage imports, and exactly the sections of params.yaml that it reads. Both are
+found in the source, without running anything: modules by their import statements, wherever they stand; sections as
+attributes of `params.load()`, in the stage's own folder.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from stages.params import Params
+
+
+def lies(root: Path) -> list[str]:
+    """What is wrong with dvc.yaml of the project in `root`, a line each."""
+    stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
+    found = []
+    for name, stage in stages.items():
+        listed, imported = _listed(root, stage["deps"]), _imported(root, name)
+        found += [f"{name}: imports {path}, which is not among its deps" for path in sorted(imported - listed)]
+        found += [f"{name}: lists {path} among its deps, but does not import it" for path in sorted(listed - imported)]
+        params, read = set(stage.get("params", [])), _read(root, name)
+        found += [f"{name}: reads the parameters {section}, which are not listed" for section in sorted(read - params)]
+        found += [
+            f"{name}: lists the parameters {section}, but does not read them" for section in sorted(params - read)
+        ]
+    return found
+
+
+def _listed(root: Path, deps: list[str]) -> set[str]:
+    """The modules among a stage's deps; a folder stands for all that are in it."""
+    modules: set[str] = set()
+    for dep in deps:
+        if dep.startswith("stages"):
+            path = root / dep
+            modules |= {str(each.relative_to(root)) for each in path.rglob("*.py")} if path.is_dir() else {dep}
+    return modules
+
+
+def _imported(root: Path, stage: str) -> set[str]:
+    """The project's modules that `python -m stages.STAGE` imports."""
+    found: set[str] = set()
+    waiting = [f"stages.{stage}.__main__"]
+    while waiting:
+        module = waiting.pop()
+        for path in _files(root, module):
+            if str(path.relative_to(root)) not in found:
+                found.add(str(path.relative_to(root)))
+                waiting += _imports(path)
+    return found
+
+
+def _files(root: Path, module: str) -> Iterator[Path]:
+    """The files that importing a module runs: its own, and each package's that it is in."""
+    parts = module.split(".")
+    if parts[0] != "stages":
+        return
+    for length in range(1, len(parts) + 1):
+        place = root.joinpath(*parts[:length])
+        for path in (place / "__init__.py", place.with_suffix(".py")):
+            if path.is_file():
+                yield path
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # Each name may be a module; where it is not, the file that it would be is not there.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _read(root: Path, stage: str) -> set[str]:
+    """The sections of params.yaml that the modules in a stage's folder read."""
+    sections: set[str] = set()
+    for path in (root / "stages" / stage).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "params.load()":
+                sections |= {node.attr} if node.attr in Params.model_fields else set(Params.model_fields)
+    return sections
+
+
+def main() -> None:
+    """Check the project in the working directory."""
+    found = lies(Path.cwd())
+    sys.exit("\n".join(f"dvc.yaml: {lie}" for lie in found) or 0)
+
+
+if __name__ == "__main__":
+    main()
