@@ -1,9 +1,10 @@
 """Does dvc.yaml tell the truth? `python -m checks.declared` prints each lie, and exits with 1 if there is one.
 
 DVC runs a stage again when a dependency or a parameter changes that dvc.yaml lists. So for each stage it has to list
-exactly the project's modules that the stage imports, and exactly the sections of params.yaml that it reads. Both are
-found in the source, without running anything: modules by their import statements, wherever they stand; sections as
-attributes of `params.load()`, in the stage's own folder.
+exactly the project's modules that the stage imports, and exactly the sections of params.yaml that it reads; and no
+parameter may be there for nothing. All is found in the source, without running anything: modules by their import
+statements, wherever they stand; sections as attributes of `params.load()`, and parameters as attributes of anything,
+in the stage's own folder.
 """
 
 import ast
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from stages.params import Params
@@ -24,11 +26,10 @@ def lies(root: Path) -> list[str]:
         listed, imported = _listed(root, stage["deps"]), _imported(root, name)
         found += [f"{name}: imports {path}, which is not among its deps" for path in sorted(imported - listed)]
         found += [f"{name}: lists {path} among its deps, but does not import it" for path in sorted(listed - imported)]
-        params, read = set(stage.get("params", [])), _read(root, name)
-        found += [f"{name}: reads the parameters {section}, which are not listed" for section in sorted(read - params)]
-        found += [
-            f"{name}: lists the parameters {section}, but does not read them" for section in sorted(params - read)
-        ]
+        listed, read = set(stage.get("params", [])), _read(root, name)
+        found += [f"{name}: reads the parameters {section}, which are not listed" for section in sorted(read - listed)]
+        found += [f"{name}: lists the parameters {section}, but reads none" for section in sorted(listed - read)]
+        found += [f"{name}: no module reads the parameter {key}" for key in _idle(root, name, read)]
     return found
 
 
@@ -84,6 +85,26 @@ def _read(root: Path, stage: str) -> set[str]:
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "params.load()":
                 sections |= {node.attr} if node.attr in Params.model_fields else set(Params.model_fields)
     return sections
+
+
+def _idle(root: Path, stage: str, sections: set[str]) -> Iterator[str]:
+    """The parameters of the sections a stage reads whose names are no attribute in the stage's modules."""
+    if sections == set(Params.model_fields):  # read as a whole, to be shown
+        return
+    sources = [ast.parse(path.read_text(encoding="utf-8")) for path in (root / "stages" / stage).glob("*.py")]
+    attributes = {node.attr for source in sources for node in ast.walk(source) if isinstance(node, ast.Attribute)}
+    for section in sorted(sections):
+        yield from (key for key in _keys(Params, section) if key.rpartition(".")[2] not in attributes)
+
+
+def _keys(model: type[BaseModel], name: str, prefix: str = "") -> Iterator[str]:
+    """The dotted keys of a parameter: its own, or those of the section that it is."""
+    kind = model.model_fields[name].annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for inner in kind.model_fields:
+            yield from _keys(kind, inner, f"{prefix}{name}.")
+    else:
+        yield prefix + name
 
 
 def main() -> None:

@@ -69,9 +69,11 @@ def differences(expected: Result, found: Result) -> list[str]:
     lines = []
     for stage in dict.fromkeys([*expected.lock, *found.lock]):
         before, after = (_hashes(result.lock.get(stage, {})) for result in (expected, found))
-        for key in dict.fromkeys([*before, *after]):
-            if before.get(key) != after.get(key):
-                lines.append(f"{stage}: {key} is {after.get(key, 'missing')}, expected {before.get(key, 'nothing')}")
+        lines += [
+            f"{stage}: {key} is {after.get(key, 'missing')}, expected {before.get(key, 'nothing')}"
+            for key in dict.fromkeys([*before, *after])
+            if before.get(key) != after.get(key)
+        ]
     for key in dict.fromkeys([*expected.metrics, *found.metrics]):
         old, new = expected.metrics.get(key), found.metrics.get(key)
         if old != new:
@@ -100,9 +102,7 @@ def main() -> None:
         expected, found = run(Path(folder, "first"))
         source, against = found.metrics["source"], "the committed ones"
         if source != expected.metrics["source"]:
-            against = (
-                f"those of a second run; the committed ones are of {expected.metrics['source']}, out of reach here"
-            )
+            against = f"those of a second run: {expected.metrics['source']}, as committed, is out of reach"
             _, expected = run(Path(folder, "second"))
     lines = differences(expected, found)
     outputs = f"{sum(len(stage['outs']) for stage in found.lock.values())} outputs on the source {source}"

@@ -18,6 +18,9 @@ SMALL: dict[str, dict[str, object]] = {
 }
 
 
+STAGES = ("download", "vectorize", "train", "evaluate")
+
+
 class Clone:
     """A clone of the working tree, and the commands that a person would type in it."""
 
@@ -88,7 +91,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone in which everything ran once and was committed. Do not change it: `clone` gives a copy."""
     clone = Clone(tmp_path_factory.mktemp("reproduced") / "multihot")
     clone.fill()
-    assert clone.repro() == ["download", "vectorize", "train", "evaluate"]
+    assert clone.repro() == list(STAGES)
     clone.commit("run")
     return clone
 

@@ -1,11 +1,14 @@
-"""dvc.yaml tells the truth: each stage depends on exactly the modules that its process imports."""
+"""dvc.yaml tells the truth, and `checks.declared` notices when it does not."""
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from checks import declared
+from tests.conftest import ROOT
 from tests.pipeline.conftest import Clone
 
 IMPORTED = """
@@ -21,13 +24,54 @@ print(json.dumps([str(pathlib.Path(file).relative_to(root)) for file in files] +
 
 
 @pytest.mark.parametrize("stage", ["download", "vectorize", "train", "evaluate"])
-def test_a_stage_depends_on_what_it_imports(clone: Clone, stage: str) -> None:
+def test_what_the_check_takes_for_imports_is_what_a_running_stage_imports(clone: Clone, stage: str) -> None:
     printed = clone.run(sys.executable, "-c", IMPORTED.format(stage=stage)).stdout
-    imported = set(json.loads(printed.splitlines()[-1]))
-    declared = set()
-    for dep in YAML(typ="safe").load(clone.folder / "dvc.yaml")["stages"][stage]["deps"]:
-        path = clone.folder / dep
-        if dep.startswith("stages"):
-            declared |= {str(file.relative_to(clone.folder)) for file in path.rglob("*.py")} if path.is_dir() else {dep}
-    assert imported - declared == set(), f"{stage} imports modules that dvc.yaml does not list among its deps"
-    assert declared - imported == set(), f"dvc.yaml lists modules that {stage} does not import"
+    assert set(json.loads(printed.splitlines()[-1])) == declared._imported(clone.folder, stage)
+
+
+def test_dvc_yaml_tells_the_truth() -> None:
+    assert declared.lies(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "removed", "added", "lie"),
+    [
+        ("train", "deps", "stages/train", None, "train: imports stages/train/loop.py, which is not among its deps"),
+        ("vectorize", "deps", "stages/params.py", None, "vectorize: imports stages/params.py, which is not among"),
+        (
+            "vectorize",
+            "deps",
+            None,
+            "stages/train/loop.py",
+            "vectorize: lists stages/train/loop.py among its deps, but",
+        ),
+        ("train", "deps", None, "stages/download", "train: lists stages/download/imdb.py among its deps, but does not"),
+        ("train", "params", "train", None, "train: reads the parameters train, which are not listed"),
+        ("download", "params", None, "train", "download: lists the parameters train, but reads none"),
+    ],
+)
+def test_a_lie_is_noticed(
+    tmp_path: Path, stage: str, kind: str, removed: str | None, added: str | None, lie: str
+) -> None:
+    (tmp_path / "stages").symlink_to(ROOT / "stages")
+    yaml = YAML()
+    pipeline = yaml.load(ROOT / "dvc.yaml")
+    entries = pipeline["stages"][stage][kind]
+    if removed:
+        entries.remove(removed)
+    if added:
+        entries.append(added)
+    yaml.dump(pipeline, tmp_path / "dvc.yaml")
+    found = declared.lies(tmp_path)
+    assert any(line.startswith(lie) for line in found)
+    assert all(line.startswith(f"{stage}: ") for line in found)
+
+
+def test_a_parameter_that_no_stage_reads_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "stages").mkdir()
+    for path in (ROOT / "stages").rglob("*.py"):
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(path.read_text().replace("settings.holdout_epochs", "20"))
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    assert declared.lies(tmp_path) == ["train: no module reads the parameter train.holdout_epochs"]

@@ -1,0 +1,111 @@
+"""The same bytes elsewhere: other folders, settings and machines as far as one machine can play them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checks import verify
+from tests.conftest import ROOT
+from tests.pipeline.conftest import STAGES, Clone
+
+
+def copy_of(clone: Clone, folder: Path) -> Clone:
+    """A clone by git: what is committed, and nothing else."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "clone", "--quiet", clone.folder, folder], check=True)
+    return Clone(folder)
+
+
+def test_results_do_not_depend_on_folder_cores_hash_seed_time_zone_language_or_umask(
+    reproduced: Clone, tmp_path: Path
+) -> None:
+    first = reproduced.read("dvc.lock")
+    other = copy_of(reproduced, tmp_path / "a" / "much deeper" / "folder of another name")
+    pinned = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))] if shutil.which("taskset") else []
+    done = other.run(
+        *pinned, "sh", "-c", "umask 077; dvc repro",
+        PYTHONHASHSEED="4711", TZ="Asia/Kathmandu", LANG="tr_TR.UTF-8", LC_ALL="C.UTF-8",
+    )  # fmt: skip
+    assert done.stdout.count("Running stage") == len(STAGES)
+    assert other.read("dvc.lock") == first
+    assert other.read("results/metrics.json") == reproduced.read("results/metrics.json")
+
+
+def test_what_one_pushes_another_pulls_and_need_not_run(clone: Clone, tmp_path: Path) -> None:
+    clone.dvc("remote", "add", "--default", "team", str(tmp_path / "remote"))
+    clone.commit("a remote")
+    clone.dvc("push")
+    other = copy_of(clone, tmp_path / "other")
+    other.dvc("pull")
+    assert other.repro() == []
+    assert other.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_no_home_no_git_user_and_a_source_tree_that_cannot_be_written(reproduced: Clone, tmp_path: Path) -> None:
+    """As in a container: all but the folders that DVC writes to is read-only, for a user who has no home."""
+    bare = copy_of(reproduced, tmp_path / "bare")
+    first = reproduced.read("dvc.lock")
+    written = [bare.folder / name for name in (".dvc", "data", "models", "results")]
+    for path in [bare.folder, *bare.folder.rglob("*")]:
+        if not any(path.is_relative_to(folder) for folder in written) and path.name != "dvc.lock":
+            path.chmod(0o555 if path.is_dir() else 0o444)
+    # Root may write anywhere, unless it gives that up.
+    limited = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
+    done = subprocess.run(
+        [*limited, Path(sys.executable).parent / "dvc", "repro"],
+        cwd=bare.folder, check=False, capture_output=True, text=True,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": "", "HTTPS_PROXY": "http://127.0.0.1:9"},
+    )  # fmt: skip
+    for path in [bare.folder, *bare.folder.rglob("*")]:
+        path.chmod(0o755)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert bare.read("dvc.lock") == first
+
+
+@pytest.fixture
+def verified(reproduced: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    """A clone that `checks.verify` takes for the project."""
+    clone = copy_of(reproduced, tmp_path / "project")
+    (clone.folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    monkeypatch.setattr(verify, "ROOT", clone.folder)
+    monkeypatch.setattr(sys, "argv", ["verify"])
+    return clone
+
+
+def test_verify_finds_the_committed_results_and_says_so(verified: Clone, capfd: pytest.CaptureFixture[str]) -> None:
+    verify.main()
+    assert "are the same to the byte as the committed ones" in capfd.readouterr().out
+
+
+def test_verify_says_what_differs_and_from_which_stage_on(
+    verified: Clone, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As if the committed results came from another seed."""
+    verified.set({"train": {"seed": 2}})
+    verified.run("git", "commit", "--quiet", "--all", "--message", "another seed, results as before")
+    with pytest.raises(SystemExit, match="results differ from stage train on"):
+        verify.main()
+    printed = capfd.readouterr().out
+    assert "train: out models/model.keras is" in printed
+    assert "download" not in printed.partition("Not reproduced")[2]
+    assert "metrics: test.loss is" in printed
+
+
+def test_verify_without_the_committed_source_compares_two_runs(
+    verified: Clone, capfd: pytest.CaptureFixture[str]
+) -> None:
+    metrics = verified.folder / "results" / "metrics.json"
+    metrics.write_text(metrics.read_text().replace('"synthetic"', '"imdb"'))
+    verified.run("git", "commit", "--quiet", "--all", "--message", "as if from imdb")
+    verify.main()
+    assert "are the same to the byte as those of a second run" in capfd.readouterr().out
+
+
+def test_a_mirror_given_relative_to_the_project_is_found_from_a_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMDB_MIRROR", "../shared/data#sha256=0123")
+    monkeypatch.setenv("ACLIMDB_MIRROR", "https://example.org/data")
+    assert verify._mirrors() == {"IMDB_MIRROR": f"{ROOT.parent / 'shared' / 'data'}#sha256=0123"}
