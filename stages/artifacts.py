@@ -38,6 +38,7 @@ METRICS = Path("results/metrics.json")
 PREDICTIONS = Path("results/predictions.parquet")
 PLOTS = Path("results/plots")
 FIGURES = Path("results/figures")
+REPORT = Path("results/report.html")
 
 _REVIEWS = pa.schema([("tokens", pa.list_(pa.int32())), ("label", pa.uint8())])
 _VOCABULARY = pa.schema([("word", pa.string()), ("count", pa.int64())])
@@ -142,6 +143,30 @@ def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
             tokens = batch.column("tokens")
             offsets = tokens.offsets.to_numpy()
             yield Reviews(tokens.flatten().to_numpy(), offsets - offsets[0], batch.column("label").to_numpy())
+
+
+def read_some_reviews(split: str, rows: Sequence[int]) -> Reviews:
+    """The reviews of a split of data/raw with these row numbers, in the order asked for; reads no further than needed.
+
+    Raises:
+        UserError: the split has fewer rows.
+    """
+    found: dict[int, tuple[NDArray[np.int32], np.uint8]] = {}
+    start, last = 0, max(rows, default=-1)
+    for batch in read_reviews(split, 1000):
+        for row in rows:
+            if start <= row < start + len(batch):
+                cut = slice(*batch.offsets[row - start : row - start + 2])
+                found[row] = batch.tokens[cut].copy(), batch.labels[row - start]
+        start += len(batch)
+        if start > last:
+            break
+    if start <= last:
+        raise UserError(f"{RAW / split}.parquet has {start} rows; expected row {last} too: `dvc repro download`")
+    tokens = [found[row][0] for row in rows]
+    offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int32)
+    labels = np.array([found[row][1] for row in rows], np.uint8)
+    return Reviews(np.concatenate(tokens) if tokens else np.empty(0, np.int32), offsets, labels)
 
 
 def write_vocabulary(folder: Path, words: Sequence[str], counts: NDArray[np.int64]) -> None:
@@ -348,3 +373,9 @@ def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.flo
         _write_table(
             path, _PREDICTIONS, [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
         )
+
+
+def write_report(page: str) -> None:
+    """Write results/report.html."""
+    with replacing(REPORT) as path:
+        path.write_text(page, encoding="utf-8", newline="\n")

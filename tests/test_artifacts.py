@@ -53,6 +53,19 @@ def test_reviews_come_back_in_order_however_they_are_cut(folder: Path, written: 
     assert table.column("tokens").to_pylist() == lists([reviews])
 
 
+def test_some_reviews_come_in_the_order_asked_for(folder: Path) -> None:
+    reviews = random_reviews(2500, words=50, seed=1)
+    artifacts.RAW.mkdir(parents=True)
+    artifacts.write_reviews(artifacts.RAW, "test", [reviews])
+    rows = [2499, 0, 1000, 999, 0]
+    some = artifacts.read_some_reviews("test", rows)
+    assert lists([some]) == [lists([reviews])[row] for row in rows]
+    assert some.labels.tolist() == [reviews.labels[row] for row in rows]
+    assert len(artifacts.read_some_reviews("test", [])) == 0
+    with pytest.raises(UserError, match="2500 rows"):
+        artifacts.read_some_reviews("test", [0, 2500])
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_features_come_back_as_scipy_reads_them(folder: Path, parts: int) -> None:
     matrix = scipy.sparse.random(20, 9, 0.3, "csr", dtype=np.float32, rng=np.random.default_rng(0))

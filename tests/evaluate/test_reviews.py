@@ -1,0 +1,88 @@
+"""What the report tells of reviews, against loops that are easy to follow."""
+
+import numpy as np
+import scipy.sparse
+
+from stages.artifacts import Reviews
+from stages.evaluate import reviews
+from stages.evaluate.reviews import Push, Word
+from stages.vectorize import multi_hot
+
+WORDS = ["the", "film", "good", "bad", "odd", "rare"]
+COLUMNS = ["<padding>", "<start>", "<unknown>", "<unused>", "the", "film", "good", "bad"]
+
+
+def made(*texts: str) -> Reviews:
+    tokens = [[WORDS.index(word) + 1 for word in text.split()] for text in texts]
+    offsets = np.cumsum([0, *map(len, tokens)]).astype(np.int32)
+    return Reviews(np.concatenate(tokens).astype(np.int32), offsets, np.zeros(len(texts), np.uint8))
+
+
+def test_words_push_by_their_mean_over_the_reviews_that_hold_them() -> None:
+    generator = np.random.default_rng(1)
+    matrix = scipy.sparse.csr_matrix((generator.random((200, 60)) < generator.random(60) * 0.3).astype(np.float32))
+    falls = generator.normal(size=matrix.nnz)
+    words = [f"word{column}" for column in range(60)]
+    entries: dict[int, list[float]] = {}
+    for column, fall in zip(matrix.indices, falls, strict=True):
+        entries.setdefault(int(column), []).append(float(fall))
+    means = [(np.mean(each), column) for column, each in entries.items() if len(each) >= 20 and column > 3]
+    told = reviews.pushes(matrix, falls, words)
+    for push in [*told.positive, *told.negative]:
+        column = words.index(push.word)
+        assert push.reviews == len(entries[column])
+        assert np.isclose(push.log_odds, np.mean(entries[column]))
+    ranked = [f"word{column}" for mean, column in sorted(means)]
+    assert [push.word for push in told.negative] == ranked[:15]
+    assert [push.word for push in told.positive] == ranked[:-16:-1]
+    assert told.rows == 200
+
+
+def test_no_word_is_told_that_pushes_the_other_way_or_is_in_few_reviews() -> None:
+    some = multi_hot.encode(made(*["the good"] * 20, *["the bad"] * 19), len(COLUMNS)).matrix
+    falls = np.where(some.indices == COLUMNS.index("good"), 0.5, 0.0)
+    falls[some.indices == COLUMNS.index("bad")] = -9
+    told = reviews.pushes(some, falls, COLUMNS)
+    assert told.positive == [Push("good", 0.5, 20)]
+    assert told.negative == []
+
+
+def test_reviews_are_chosen_by_answer_and_sureness() -> None:
+    labels = np.array([1, 1, 1, 1, 0, 0, 0, 0, 1, 0], np.float32)
+    given = np.array([0.8, 0.99, 0.95, 0.01, 0.02, 0.1, 0.97, 0.52, 0.47, 0.03], np.float32)
+    chosen = {title: rows.tolist() for title, rows in reviews.choose(labels, given).items()}
+    assert chosen == {
+        "The surest right answers": [1, 2, 4, 9],
+        "The surest mistakes": [6, 7, 3, 8],
+        "The most doubtful": [7, 8, 0],
+    }
+
+
+def test_one_row_that_is_right_is_enough() -> None:
+    chosen = reviews.choose(np.ones(1, np.float32), np.ones(1, np.float32))
+    assert [rows.tolist() for rows in chosen.values()] == [[0], [], [0]]
+
+
+def test_a_review_is_told_in_its_order_with_its_marks() -> None:
+    some = made("good film odd the good", "bad the bad")
+    matrix = multi_hot.encode(some, len(COLUMNS)).matrix
+    fall = dict(zip(COLUMNS, [9, 9, 9, 9, 0.001, -0.25, 1.5, -2], strict=True))
+    falls = np.array([fall[COLUMNS[column]] for column in matrix.indices])
+    probabilities = np.array([0.25, 0.5, 0.75], np.float32)
+    chosen = {"Wrong": np.array([2]), "Empty": np.array([], np.int64), "Right": np.array([0])}
+    told = reviews.tell(chosen, probabilities, some, matrix, falls, WORDS)
+    assert list(told) == ["Wrong", "Empty", "Right"]
+    (first,), (second,) = told["Wrong"], told["Right"]
+    good, film, bad = Word("good", 1.5), Word("film", -0.25), Word("bad", -2)
+    assert first.words == [good, film, Word("odd"), Word("the"), good]
+    assert first.strongest == [good, film]
+    assert (first.row, first.positive, first.probability, first.left_out) == (2, False, 0.75, 0)
+    assert (second.row, second.words, second.strongest) == (0, [bad, Word("the"), bad], [bad])
+    assert told["Empty"] == []
+
+
+def test_a_review_without_end_has_one_in_the_report() -> None:
+    some = made("the " * 5000)
+    matrix = multi_hot.encode(some, len(COLUMNS)).matrix
+    told = reviews.tell({"All": np.array([0])}, np.zeros(1, np.float32), some, matrix, np.zeros(matrix.nnz), WORDS)
+    assert (len(told["All"][0].words), told["All"][0].left_out) == (1000, 4000)
