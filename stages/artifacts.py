@@ -25,6 +25,7 @@ from stages.console import UserError
 
 if TYPE_CHECKING:
     import keras
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 SPLITS = ("train", "test")
 
@@ -33,6 +34,7 @@ FEATURES = Path("data/features")
 FEATURES_COLUMNS = FEATURES / "columns.parquet"
 MODEL = Path("models/model.keras")
 MODEL_COLUMNS = Path("models/columns.parquet")
+SERVING = Path("models/serving")
 HISTORY = Path("results/history.csv")
 METRICS = Path("results/metrics.json")
 PREDICTIONS = Path("results/predictions.parquet")
@@ -331,6 +333,13 @@ def write_model_columns(columns: Columns) -> None:
     """Write models/columns.parquet, so that models/ is all that answering for a new text takes."""
     with replacing(MODEL_COLUMNS) as path:
         write_columns(path, columns)
+
+
+def write_serving(model: "SavedModel") -> None:
+    """Write models/serving, the folder that `tf.saved_model.load` reads; equal models give the same bytes."""
+    with replacing(SERVING) as folder:
+        folder.mkdir()
+        (folder / "saved_model.pb").write_bytes(model.SerializeToString(deterministic=True))
 
 
 def write_history(epochs: Iterable[Epoch]) -> None:

@@ -12,9 +12,10 @@ LONGEST = 10**6
 """Characters (bytes, where they come from an archive) of the longest review that a source takes; IMDB's longest has
 13,704."""
 
-_SEPARATORS = b'!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+SEPARATORS = b'!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+"""What the tokenizer `keras` takes for a space."""
 _KERAS = bytes.maketrans(
-    _SEPARATORS + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b" " * len(_SEPARATORS) + b"abcdefghijklmnopqrstuvwxyz"
+    SEPARATORS + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b" " * len(SEPARATORS) + b"abcdefghijklmnopqrstuvwxyz"
 )
 _ASCII_WORD = re.compile("[a-z0-9]+(?:'[a-z0-9]+)*")
 

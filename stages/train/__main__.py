@@ -1,7 +1,8 @@
 """Fit on a hold-out split and record every epoch, then fit a fresh network on all training rows.
 
 Reads   data/features/train/, data/features/columns.parquet
-Writes  results/history.csv (the hold-out run), models/model.keras (the final network), models/columns.parquet
+Writes  results/history.csv (the hold-out run), models/model.keras (the final network), models/columns.parquet,
+        models/serving/ (the final network as a model that takes text)
 """
 
 from stages import artifacts, console, params
@@ -10,7 +11,7 @@ from stages import artifacts, console, params
 def main() -> None:
     """Run the stage."""
     settings = params.load().train
-    from stages.train import loop, network, rows  # here, because TensorFlow takes seconds to import
+    from stages.train import loop, network, rows, serving  # here, because TensorFlow takes seconds to import
 
     training = rows.of("train")
     holdout, rest = rows.hold_out(training, settings.holdout_rows)
@@ -27,8 +28,10 @@ def main() -> None:
     trainer.reset()
     trainer.fit(training, epochs)
     artifacts.write_model(trainer.network)
-    artifacts.write_model_columns(artifacts.read_columns())
-    console.say(f"-> {artifacts.HISTORY}, {artifacts.MODEL}, {artifacts.MODEL_COLUMNS}")
+    stand_for = artifacts.read_columns()
+    artifacts.write_model_columns(stand_for)
+    artifacts.write_serving(serving.saved_model(trainer.network, stand_for))
+    console.say(f"-> {artifacts.HISTORY}, {artifacts.MODEL}, {artifacts.MODEL_COLUMNS}, {artifacts.SERVING}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""The network as a model that takes text: a TensorFlow SavedModel, encoding included.
+
+It is put together here rather than by `tf.saved_model.save`, which takes longer and leaves in the files numbers of what
+the process did before, a random id and hash order. A plain graph with words and weights for constants has none of that.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from stages.artifacts import Columns
+from stages.train import text_ops
+from stages.vectorize import vocabulary
+
+_INIT = "__saved_model_init_op"
+"""By this name TensorFlow knows what it runs once, when it loads the model."""
+
+
+def saved_model(network: keras.Sequential, columns: Columns) -> SavedModel:
+    """A SavedModel whose signature `serving_default` answers for texts; it has neither variables nor assets.
+
+    The signature takes `text`, (texts,) strings in UTF-8, and returns `probability`, (texts,) float32: what
+    `stages.train.sparse.predict` gives for the texts' multi-hot rows.
+
+    Args:
+        network: Dense layers, as `stages.train.network.build` makes them.
+        columns: what the network's columns stand for.
+    """
+    text, table, probability = _traced(network, columns)
+    saved = SavedModel(saved_model_schema_version=1)
+    content = saved.meta_graphs.add()
+    content.meta_info_def.tags.append(tf.saved_model.SERVING)
+    content.meta_info_def.tensorflow_version = tf.__version__
+    signature = content.signature_def[tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY]
+    signature.method_name = "tensorflow/serving/predict"
+    signature.inputs["text"].CopyFrom(_info(text))
+    signature.outputs["probability"].CopyFrom(_info(probability))
+    with probability.graph.as_default():
+        content.signature_def[_INIT].outputs[_INIT].name = _fill(table, columns).name
+    content.graph_def.CopyFrom(probability.graph.as_graph_def())
+    for node in content.graph_def.node:
+        node.attr.pop("_gradient_op_type", None)  # of use in training only, and numbered by what the process did before
+    return saved
+
+
+def _info(tensor: tf.Tensor) -> TensorInfo:
+    """What a signature says of a tensor."""
+    return TensorInfo(name=tensor.name, dtype=tensor.dtype.as_datatype_enum, tensor_shape=tensor.shape.as_proto())
+
+
+class _Layer(NamedTuple):
+    """A Dense layer, its weights as constants."""
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    activation: Callable[[tf.Tensor], tf.Tensor]
+
+
+def _traced(network: keras.Sequential, columns: Columns) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """A graph: its input, its table of words, still empty, and its output."""
+    layers = [_Layer._make([*layer.get_weights(), layer.activation]) for layer in network.layers]
+    tables = []
+
+    def answer(text: tf.Tensor) -> tf.Tensor:
+        tables.append(tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64, shared_name="words"))
+        row, column = _ones(text, columns, tables[0])
+        return tf.squeeze(_apply(layers, row, column, tf.size(text)), axis=1)
+
+    inputs = [tf.TensorSpec([None], tf.string, "text")]
+    graph = tf.function(answer, input_signature=inputs, autograph=False).get_concrete_function()
+    return graph.inputs[0], tables[0], graph.outputs[0]
+
+
+def _fill(table: tf.Tensor, columns: Columns) -> tf.Operation:
+    """The operation that puts every word and its column into the table."""
+    special = len(vocabulary.SPECIAL)
+    spell = text_ops.TOKENIZERS[columns.tokenizer].spell
+    # No word, which is what `_ones` finds in front of the first, stands for the column that every text sets.
+    keys = [b"", *(spell(word).encode() for word in columns.words[special:])]
+    values = [vocabulary.START, *range(special, len(columns.words))]
+    return tf.raw_ops.InitializeTableV2(
+        table_handle=table, keys=np.array(keys, object), values=np.array(values, np.int64)
+    )
+
+
+def _ones(text: tf.Tensor, columns: Columns, table: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Row and column of every one in the texts' multi-hot rows: both (ones,) int64, row by row."""
+    cut = text_ops.TOKENIZERS[columns.tokenizer].cut
+    words = tf.raw_ops.StringSplitV2(input=tf.strings.join([" ", cut(text)]), sep=" ")
+    unknown = tf.constant(vocabulary.UNKNOWN, tf.int64)
+    column = tf.raw_ops.LookupTableFindV2(table_handle=table, keys=words.values, default_value=unknown)
+    ones, _ = tf.unique(words.indices[:, 0] * len(columns.words) + column)
+    ones = tf.sort(ones)
+    return ones // len(columns.words), ones % len(columns.words)
+
+
+def _apply(layers: list[_Layer], row: tf.Tensor, column: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """What the layers give for multi-hot rows: (rows, 1) float32."""
+    first, *rest = layers
+    # A row times the kernel is the sum of the kernel's rows where it has ones.
+    product = tf.raw_ops.SparseSegmentSumWithNumSegments(
+        data=first.kernel, indices=column, segment_ids=row, num_segments=rows
+    )
+    outputs = first.activation(product + first.bias)
+    for layer in rest:
+        outputs = layer.activation(tf.matmul(outputs, layer.kernel) + layer.bias)
+    return outputs

@@ -1,0 +1,117 @@
+"""The tokenizers of `stages.download.text` as TensorFlow operations, for a model that takes text.
+
+Each gives the words that its namesake gives, character for character, from tables made of what Python knows of Unicode:
+TensorFlow's own tables are of another version, and it has no normal forms.
+"""
+
+import sys
+import unicodedata
+from collections.abc import Callable
+from typing import NamedTuple
+from unicodedata import normalize
+
+import numpy as np
+import tensorflow as tf
+
+from stages.download.text import SEPARATORS
+
+_CODES = sys.maxunicode + 1
+_PAGE = 128
+"""Code points to a page of a table: most pages are like another, and are kept once."""
+_SEPARATOR, _LETTER, _MARK, _JOINER = range(4)
+_ITSELF, _NONE = 0, -1
+"""In a table of spellings: the character that is spelt, and no character."""
+
+
+class Tokenizer(NamedTuple):
+    """How a text is cut in a graph."""
+
+    cut: Callable[[tf.Tensor], tf.Tensor]
+    """From (texts,) strings to (texts,) strings, in which one or more spaces stand before, between and after words."""
+    spell: Callable[[str], str]
+    """A word of the vocabulary as `cut` spells it."""
+
+
+def keras(text: tf.Tensor) -> tf.Tensor:
+    """Cut as `stages.download.text.keras` does: bytes of ASCII only, for which TensorFlow needs no encoding."""
+    separators = "".join(rf"\x{byte:02x}" for byte in SEPARATORS)
+    return tf.strings.regex_replace(tf.strings.lower(text), f"[{separators}]+", " ")
+
+
+def unicode(text: tf.Tensor) -> tf.Tensor:
+    """Cut as `stages.download.text.unicode` does, but leave the words decomposed (NFD)."""
+    # The space keeps what begins a text from what ends the one before: below, all texts are one row of characters.
+    decoded = tf.strings.unicode_decode(tf.strings.join([" ", text]), "UTF-8")
+    # To decompose is to spell characters one by one, then to sort marks. What is case folded then is still decomposed.
+    row, code = _spell(decoded.value_rowids(), decoded.values, lambda character: normalize("NFD", character))
+    row, code = _spell(row, _sort_marks(code), _folded)
+    code = tf.where(_in_words(_look_up(_kind, code)), code, ord(" "))
+    rows = tf.size(text, tf.int64)
+    return tf.strings.unicode_encode(tf.RaggedTensor.from_value_rowids(code, row, rows, validate=False), "UTF-8")
+
+
+TOKENIZERS = {
+    "keras": Tokenizer(keras, str),
+    "unicode": Tokenizer(unicode, lambda word: normalize("NFD", word)),
+}
+"""By the name that params.yaml knows them by."""
+
+
+def _look_up(value: Callable[[str], int], code: tf.Tensor) -> tf.Tensor:
+    """The value of the character of each code point, (characters,) int32, by a table of all there are."""
+    values = list(map(value, map(chr, range(_CODES))))
+    table = np.array(values, np.min_scalar_type(max(values))).reshape(-1, _PAGE)
+    pages: dict[bytes, int] = {}
+    number = [pages.setdefault(page.tobytes(), len(pages)) for page in table]
+    page = tf.gather(np.array(number, np.min_scalar_type(len(pages))), code // _PAGE)
+    kept = np.frombuffer(b"".join(pages), table.dtype)
+    return tf.cast(tf.gather(kept, tf.cast(page, tf.int32) * _PAGE + code % _PAGE), tf.int32)
+
+
+def _spell(row: tf.Tensor, code: tf.Tensor, spelling: Callable[[str], str]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Replace each character by its spelling, any number of characters, each with its text's row."""
+    changed = {character: spelt for character in map(chr, range(_CODES)) if (spelt := spelling(character)) != character}
+    spellings = np.full((1 + len(changed), max(map(len, changed.values()))), _NONE, np.int32)
+    spellings[0, 0] = _ITSELF
+    for place, spelt in enumerate(changed.values(), start=1):
+        spellings[place, : len(spelt)] = list(map(ord, spelt))
+    number = {character: place for place, character in enumerate(changed, start=1)}
+    wide = tf.gather(spellings, _look_up(lambda character: number.get(character, 0), code))
+    there = tf.where(wide != _NONE)
+    return tf.gather(row, there[:, 0]), tf.gather_nd(tf.where(wide == _ITSELF, code[:, None], wide), there)
+
+
+def _sort_marks(code: tf.Tensor) -> tf.Tensor:
+    """Put marks that follow one another into Unicode's order; characters of order 0 stay where they are."""
+    order = tf.cast(_look_up(unicodedata.combining, code), tf.int64)
+    marks = tf.where(order > 0)
+    key = tf.gather_nd(tf.cumsum(tf.cast(order == 0, tf.int64)) * 256 + order, marks)
+    ordered = tf.gather(tf.gather_nd(code, marks), tf.argsort(key, stable=True))
+    return tf.tensor_scatter_nd_update(code, marks, ordered)
+
+
+def _folded(character: str) -> str:
+    return "'" if character == "\u2019" else character.casefold()
+
+
+def _kind(character: str) -> int:
+    """What a character does in `stages.download.text.unicode`."""
+    if character.isalnum():
+        return _LETTER
+    if unicodedata.category(character).startswith("M"):
+        return _MARK
+    return _JOINER if character in "'\u200c\u200d" else _SEPARATOR
+
+
+def _in_words(kind: tf.Tensor) -> tf.Tensor:
+    """Which characters are in a word, (characters,) bool, given their kinds, the first of which is a separator."""
+    letter = kind == _LETTER
+    in_run = _last(letter) > _last((kind == _SEPARATOR) | (kind == _JOINER))
+    joins = (kind == _JOINER) & tf.roll(in_run, 1, axis=0) & tf.roll(letter, -1, axis=0)
+    return in_run | joins
+
+
+def _last(which: tf.Tensor) -> tf.Tensor:
+    """Where the last one up to each character is, (characters,) int64; -1 before the first."""
+    places = tf.concat([[tf.constant(-1, tf.int64)], tf.where(which)[:, 0]], axis=0)
+    return tf.gather(places, tf.cumsum(tf.cast(which, tf.int32)))
