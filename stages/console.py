@@ -1,6 +1,7 @@
 """How a stage talks to the person who runs it: lines of progress, one-line errors, exit codes."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -10,20 +11,30 @@ class UserError(Exception):
     """Something the user can mend: its text says what was wrong, where, what was expected and what to do."""
 
 
+class UsageError(UserError):
+    """A way of calling a program that it does not have; its usage is printed before the text."""
+
+
 def say(line: str) -> None:
     """Print one line at once, so that it is seen while the work goes on."""
     print(line, flush=True)
 
 
-def run(main: Callable[[], None], description: str | None) -> NoReturn:
-    """Run a stage's `main` as a program and exit.
+def run(
+    main: Callable[..., None],
+    description: str | None,
+    arguments: Callable[[argparse.ArgumentParser], None] = lambda _: None,
+) -> NoReturn:
+    """Run `main` as a program and exit.
 
     Args:
-        main: the stage. It takes no arguments: its parameters are in params.yaml.
+        main: the program. A stage takes no arguments: its parameters are in params.yaml.
         description: what `--help` prints.
+        arguments: adds to a parser the arguments of the program, which `main` gets by their names.
 
     Exits with 0 when done, 1 with a line for an error that a user can mend, 2 for arguments it does not know,
-    130 when interrupted. Any other exception is a defect of the stage, and keeps its traceback.
+    130 when interrupted, 141 without a word when nobody reads on what it prints. Any other exception is a defect, and
+    keeps its traceback.
     """
     spec = sys.modules["__main__"].__spec__
     parser = argparse.ArgumentParser(
@@ -31,9 +42,16 @@ def run(main: Callable[[], None], description: str | None) -> NoReturn:
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args()
+    arguments(parser)
+    values = vars(parser.parse_args())
     try:
-        main()
+        main(**values)
+        print(end="", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again as it ends
+        sys.exit(141)  # as a shell says of programs that the signal ends
+    except UsageError as error:
+        parser.error(str(error))
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

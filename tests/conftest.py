@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+import stages.train  # noqa: F401 - TensorFlow as the stages set it, before any test imports it
 from stages import artifacts
 from stages.artifacts import Features, Reviews
 

@@ -14,7 +14,7 @@ import pytest
 import scipy.sparse
 
 from stages import artifacts
-from stages.artifacts import Epoch, Features, Reviews
+from stages.artifacts import Columns, Epoch, Features, Reviews
 from stages.console import UserError
 from tests.conftest import ROOT, all_features, random_reviews, write_features
 
@@ -77,6 +77,19 @@ def test_features_come_back_as_scipy_reads_them(folder: Path, parts: int) -> Non
     np.testing.assert_array_equal(np.vstack([part.matrix.toarray() for part in read]), matrix.toarray())
     np.testing.assert_array_equal(all_features("train").matrix.toarray(), matrix.toarray())
     np.testing.assert_array_equal(np.concatenate([part.labels for part in read]), features.labels)
+
+
+@pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
+def test_columns_come_back_from_features_and_from_the_model(folder: Path, tokenizer: str) -> None:
+    columns = Columns(["<start>", "the", "naïve", "हिन्दी", "it's", "null"], tokenizer)
+    artifacts.FEATURES.mkdir(parents=True)
+    artifacts.write_columns(artifacts.FEATURES_COLUMNS, columns)
+    artifacts.write_model_columns(columns)
+    assert artifacts.FEATURES_COLUMNS.read_bytes() == artifacts.MODEL_COLUMNS.read_bytes()
+    assert artifacts.read_columns() == artifacts.read_columns(artifacts.MODEL_COLUMNS) == columns
+    table = pq.read_table(artifacts.MODEL_COLUMNS)  # the contract of models/
+    assert table.to_pylist() == [{"column": column, "word": word} for column, word in enumerate(columns.words)]
+    assert table.schema.metadata == {b"tokenizer": tokenizer.encode()}
 
 
 def test_history_comes_back_to_six_decimals(folder: Path) -> None:
@@ -161,6 +174,8 @@ def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None
         (artifacts.RAW / "source.json", artifacts.read_source, "dvc repro download"),
         (artifacts.HISTORY, artifacts.read_history, "dvc repro train"),
         (artifacts.MODEL, artifacts.read_model, "dvc repro train"),
+        (artifacts.FEATURES_COLUMNS, artifacts.read_columns, "dvc repro vectorize"),
+        (artifacts.MODEL_COLUMNS, lambda: artifacts.read_columns(artifacts.MODEL_COLUMNS), "dvc repro train"),
     ],
 )
 def test_a_missing_or_damaged_file_is_named_with_the_remedy(folder: Path, path: Path, read, command: str) -> None:

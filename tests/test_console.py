@@ -31,6 +31,7 @@ def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ("open('no/such/file')", 1, "error: no/such/file: No such file or directory\n"),
         ("raise OSError(28, 'No space left on device')", 1, "error: I/O: No space left on device\n"),
         ("raise KeyboardInterrupt", 130, "interrupted: nothing half-written was kept\n"),
+        ("raise BrokenPipeError(32, 'Broken pipe')", 141, ""),
     ],
 )
 def test_each_end_has_its_exit_code_and_no_traceback(body: str, code: int, stderr: str) -> None:
@@ -46,6 +47,25 @@ def test_a_defect_keeps_its_traceback() -> None:
 
 def test_unknown_arguments_are_refused() -> None:
     assert run("print('ran')", "--unknown").returncode == 2
+
+
+def test_a_wrong_usage_is_said_after_the_usage() -> None:
+    done = run("raise console.UsageError('not both')")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: ")
+    assert done.stderr.endswith(": error: not both\n")
+
+
+def test_what_is_left_to_print_when_nobody_reads_is_no_error() -> None:
+    code = PROGRAM.format(body="print('a line that waits in the buffer')")
+    with subprocess.Popen(
+        [sys.executable, "-c", f"input(){code}"],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.communicate("go on\n")[1] == ""
+        assert process.returncode == 141
 
 
 @pytest.mark.parametrize("stage", ["download", "vectorize", "train", "evaluate"])

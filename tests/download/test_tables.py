@@ -1,6 +1,7 @@
 """Rows of tables against the csv module and PyArrow, and what is said of tables that cannot be read."""
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -216,3 +217,28 @@ def test_deep_json_that_parses_is_no_defect() -> None:
         Path("a.jsonl").write_text(JSON + '{"text": ' + "[" * depth + "]" * depth + ', "label": 1}')
         with pytest.raises(UserError, match=r"^a.jsonl, line 2"):
             read(Path("a.jsonl"))
+
+
+@pytest.mark.usefixtures("folder")
+def test_texts_need_no_label() -> None:
+    rows = REVIEWS + [(f"review {number}", "neg") for number in range(700)]
+    expected = [text for text, _ in rows]
+    for name, write in WRITERS.items():
+        write(Path(name), ["Text", "stars"], rows)
+        read_back = list(tables.texts(Path(name), None))
+        assert [row.text for row in read_back] == expected
+        assert [row.where for row in read_back] == [row.where for row in tables.rows(Path(name), None, "stars")]
+
+
+@pytest.mark.usefixtures("folder")
+def test_plain_lines_are_texts() -> None:
+    content = "\ufeffgood\r\n  naïve \u2028 \x85 \r still the same \nno end"
+    Path("a.txt").write_bytes(content.encode())
+    expected = ["good", "  naïve \u2028 \x85 \r still the same ", "no end"]
+    rows = list(tables.texts(Path("a.txt"), None))
+    assert [(row.where, row.text) for row in rows] == [(f"a.txt, line {n}", text) for n, text in enumerate(expected, 1)]
+    assert [row.text for row in tables.lines("some", io.BytesIO(content.encode()))] == expected
+    with pytest.raises(UserError, match=r"^some is empty; expected a review a line"):
+        list(tables.lines("some", io.BytesIO()))
+    with pytest.raises(UserError, match=r"^a.txt is of no known kind; .* in .csv, .jsonl, .ndjson, .parquet$"):
+        tables.rows(Path("a.txt"), None, None)

@@ -1,0 +1,102 @@
+"""Say of new text how likely it is positive, and with --explain which words made it so.
+
+Reads   models/model.keras, models/columns.parquet; a review an argument, a row of --file, or a line of standard input
+Writes  a line for each review, in their order, to standard output
+
+A probability above 0.5 makes a review positive. --explain tells how far the log-odds of positive fall when the review
+loses a word: + speaks for positive, - for negative. <unknown> is all words together that the model does not know.
+"""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages import console
+
+if TYPE_CHECKING:
+    from stages.download.tables import Row
+
+_NAMED = 10
+"""Reviews without a known word that a warning names."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `main`."""
+    parser.add_argument("texts", metavar="text", nargs="*", help="a review")
+    parser.add_argument("--file", type=Path, help=".txt with a review a line, .csv, .jsonl, .ndjson or .parquet")
+    parser.add_argument("--column", help="the file's column of texts (default: text, review or sentence)")
+    parser.add_argument("--json", action="store_true", help="print an object a line: row, text, probability, label")
+    parser.add_argument("--explain", action="store_true", help="tell what each word contributed")
+
+
+def main(texts: list[str], file: Path | None, column: str | None, *, json: bool, explain: bool) -> None:
+    """Print a line for each review.
+
+    Args:
+        texts: reviews, or none.
+        file: what to read reviews from instead; without it and without texts that is standard input.
+        column: the name of the file's column of texts, or None.
+        json: whether lines are JSON.
+        explain: whether to tell what each word contributed.
+    """
+    if texts and file:
+        raise console.UsageError("give texts or --file, not both")
+    if column is not None and not file:
+        raise console.UsageError("--column goes with --file")
+    if not texts and not file and sys.stdin.isatty():
+        raise console.UsageError('give a text, such as "this film was just brilliant", or --file, or pipe lines in')
+
+    # What takes time to import comes when the arguments are known to be right, TensorFlow's seconds last.
+    from tqdm import tqdm
+
+    from stages import artifacts
+    from stages.download.text import TOKENIZERS
+
+    rows = _rows(texts, file, column)
+    columns = artifacts.read_columns(artifacts.MODEL_COLUMNS)
+
+    from stages.predict import show
+    from stages.predict.model import Model
+
+    model = Model(artifacts.read_model(), columns)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not have every character
+    terminal = sys.stdout.isatty()
+    colour = terminal and not os.environ.get("NO_COLOR")
+    line = show.as_json if json else partial(show.for_people, tokenizer=TOKENIZERS[columns.tokenizer], colour=colour)
+    # Where the lines themselves are seen to come, no bar is wanted between them.
+    bar = tqdm(rows, unit=" reviews", disable=True if texts or terminal else None)
+    unknown = 0
+    for answer in model.answers(bar, explain=explain):
+        print(line(answer))
+        unknown += not answer.known
+        if not answer.known and unknown <= _NAMED:
+            _warn(f"{answer.where} has no word that the model knows: its probability says nothing about it")
+    if unknown > _NAMED:
+        _warn(f"nor have {unknown - _NAMED:,} more")
+
+
+def _rows(texts: list[str], file: Path | None, column: str | None) -> "Iterator[Row]":
+    from stages.download import tables
+
+    if file:
+        return tables.texts(file, column)
+    if texts:
+        named = {f"text {number}": text for number, text in enumerate(texts, 1)}
+        return iter([tables.Row(where, tables.checked(where, text)) for where, text in named.items()])
+    return tables.lines("standard input", sys.stdin.buffer)
+
+
+def _warn(text: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"warning: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    console.run(main, __doc__, arguments)

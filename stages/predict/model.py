@@ -1,0 +1,142 @@
+"""The network with what it takes to ask it about a text: what cuts the text, and which column a word is."""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, repeat
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from stages import artifacts
+from stages.artifacts import Columns, Features, Reviews
+from stages.console import UserError
+from stages.download.tables import Row
+from stages.download.text import TOKENIZERS
+from stages.evaluate import explain
+from stages.train import sparse
+from stages.vectorize import multi_hot, vocabulary
+
+_ROWS, _CHARACTERS = sparse.PREDICT_ROWS, 1 << 22
+"""Reviews answered at a time, fewer where they are long: what bounds memory."""
+_TOGETHER = 16
+"""Rows that the network is always given together: TensorFlow sums those left over in another order, and the last bits
+of their probabilities would tell with how many others they came."""
+_EXPLAINED = 128
+"""Reviews explained at a time: each entry of a row takes as much memory as the first layer has units."""
+
+
+class Answer(NamedTuple):
+    """What the network says of a text."""
+
+    row: int
+    """From 1."""
+    where: str
+    """As in `Row`."""
+    text: str
+    probability: float
+    """Of being positive."""
+    known: bool
+    """Whether the text has a word that the model knows."""
+    contributions: dict[str, float] | None
+    """If asked for: log-odds by word, the most positive first; `<unknown>` is all unknown words together."""
+
+    @property
+    def label(self) -> str:
+        """`positive` or `negative`, as Keras's binary accuracy draws the line."""
+        return "positive" if self.probability > 0.5 else "negative"
+
+
+class Model:
+    """What is in models/, ready to answer.
+
+    Example:
+        >>> model = Model(artifacts.read_model(), artifacts.read_columns(artifacts.MODEL_COLUMNS))
+        >>> [answer.label for answer in model.answers([Row("here", "this film was just brilliant")], explain=False)]
+        ['positive']
+    """
+
+    def __init__(self, network: keras.Sequential, columns: Columns) -> None:
+        """Take a network of Dense layers, and what its columns stand for.
+
+        Raises:
+            UserError: the two do not belong together.
+        """
+        self._words = columns.words
+        if network.input_shape[1] != len(self._words):
+            raise UserError(
+                f"{artifacts.MODEL} takes {network.input_shape[1]:,} columns, {artifacts.MODEL_COLUMNS} has "
+                f"{len(self._words):,}: they are of two trainings; rebuild both with `dvc repro --force train`"
+            )
+        self._network = network
+        self._tokenize = TOKENIZERS[columns.tokenizer]
+        first = len(vocabulary.SPECIAL)
+        self._ranks = {word: rank for rank, word in enumerate(self._words[first:], 1)}
+
+    def answers(self, rows: Iterable[Row], *, explain: bool) -> Iterator[Answer]:
+        """Answer for each row, in their order, some thousand at a time.
+
+        A probability does not depend on the texts around: it is the same to the bit for one text and among a million.
+
+        Args:
+            rows: the texts.
+            explain: whether to tell what each word contributed, at an eighth of the speed.
+        """
+        number = 0
+        for chunk in _chunks(rows):
+            features = self.encode([row.text for row in chunk])
+            known = features.matrix.indices[features.matrix.indptr[1:] - 1] >= len(vocabulary.SPECIAL)
+            reasons = self._reasons(features) if explain else repeat(None)
+            each = zip(chunk, self._probabilities(features).tolist(), known.tolist(), reasons, strict=False)
+            for row, probability, has_known, contributions in each:
+                number += 1
+                yield Answer(number, row.where, row.text, probability, has_known, contributions)
+
+    def encode(self, texts: Sequence[str]) -> Features:
+        """What `vectorize` makes of texts in the training split, labels aside: (texts, columns) multi-hot rows.
+
+        A word without a column of its own sets `vocabulary.UNKNOWN`, whether training met it too rarely or never. (In a
+        test split, words that training never met are dropped before.)
+        """
+        unknown = len(self._words)  # a rank past the last column
+        tokens, lengths = array("i"), []
+        for text in texts:
+            words = self._tokenize(text)
+            tokens.extend(map(self._ranks.get, words, repeat(unknown)))
+            lengths.append(len(words))
+        offsets = np.array([0, *accumulate(lengths)], np.int32)
+        reviews = Reviews(np.array(tokens, np.int32), offsets, np.zeros(len(texts), np.uint8))
+        return multi_hot.encode(reviews, len(self._words))
+
+    def _probabilities(self, features: Features) -> NDArray[np.float32]:
+        """(rows,) float32, the same to the bit for any number of rows."""
+        rows = np.arange(len(features))
+        filled = np.append(rows, np.zeros(-len(rows) % _TOGETHER, np.int64))
+        return sparse.predict(self._network, features[filled])[: len(rows)]
+
+    def _reasons(self, features: Features) -> Iterator[dict[str, float]]:
+        for start in range(0, len(features), _EXPLAINED):
+            matrix = features.matrix[start : start + _EXPLAINED]
+            values = explain.leave_one_out(self._network, matrix)
+            for begin, end in zip(matrix.indptr, matrix.indptr[1:], strict=False):
+                order = begin + np.argsort(-values[begin:end], kind="stable")
+                columns, falls = matrix.indices[order].tolist(), values[order].tolist()
+                yield {
+                    self._words[column]: fall
+                    for column, fall in zip(columns, falls, strict=True)
+                    if column != vocabulary.START
+                }
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    chunk: list[Row] = []
+    characters = 0
+    for row in rows:
+        chunk.append(row)
+        characters += len(row.text)
+        if len(chunk) == _ROWS or characters >= _CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk

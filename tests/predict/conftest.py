@@ -1,0 +1,57 @@
+"""A small trained-looking model in models/, and texts for it."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from stages import artifacts, params
+from stages.artifacts import Columns
+from stages.predict.model import Model
+from stages.train import network
+from stages.vectorize import vocabulary
+from tests.conftest import ROOT
+
+WORDS = [f"word{number}" for number in range(300)]
+
+
+def build(hidden: list[int]) -> keras.Sequential:
+    """A network for `WORDS` with weights large enough that texts differ; params.yaml is in the working directory."""
+    settings = params.load().train.model_copy(update={"hidden_units": hidden})
+    model = network.build(len(vocabulary.SPECIAL) + len(WORDS), settings)
+    generator, weights = np.random.default_rng(9), model.get_weights()
+    model.optimizer.build(model.trainable_variables)  # as training does
+    model.set_weights(
+        [generator.normal(0, 3 / np.sqrt(len(kernel)) if kernel.ndim == 2 else 0.1, kernel.shape) for kernel in weights]
+    )
+    return model
+
+
+@pytest.fixture
+def models(folder: Path) -> Path:
+    """A working directory with models/."""
+    shutil.copy(ROOT / "params.yaml", folder)
+    artifacts.write_model(build([16, 16]))
+    artifacts.write_model_columns(Columns([*vocabulary.SPECIAL, *WORDS], "keras"))
+    (folder / "params.yaml").unlink()
+    return folder
+
+
+@pytest.fixture
+def model(models: Path) -> Model:
+    """What is in models/."""
+    return Model(artifacts.read_model(), artifacts.read_columns(artifacts.MODEL_COLUMNS))
+
+
+def made_up(count: int, seed: int = 0) -> list[str]:
+    """Texts of 1 to 80 words, every tenth of which is unknown, some in capitals, some with punctuation."""
+    generator = np.random.default_rng(seed)
+    known = generator.choice(WORDS, (count, 80))
+    forms = generator.choice(["{}", "{}", "{},", "({}).", "<br />{}", "X{}"], (count, 80))
+    texts = []
+    for length, words, shapes in zip(generator.integers(1, 81, count), known, forms, strict=True):
+        text = " ".join(shape.format(word) for word, shape in zip(words[:length], shapes, strict=False))
+        texts.append(text.upper() if length % 3 == 0 else text)
+    return texts

@@ -1,0 +1,221 @@
+"""The program: what it reads, what it prints, how it ends."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stages.console import UsageError, UserError
+from stages.predict.__main__ import main
+from tests.conftest import ROOT
+from tests.predict.conftest import made_up
+
+TEXTS = [*made_up(40), "naïve word1, word2", 'word3 "word4"']
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "stages.predict", *arguments]
+
+
+def run(folder: Path, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command(*arguments), cwd=folder, env=environment, check=False, capture_output=True, text=True, **options
+    )
+
+
+def answered(
+    capsys: pytest.CaptureFixture[str], texts: list[str] | None = None, file: str | None = None, **options: Any
+) -> list[dict[str, Any]]:
+    """What the program prints as JSON."""
+    path = Path(file) if file else None
+    main(texts or [], path, **{"column": None, "json": True, "explain": False, **options})
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def write(path: Path, texts: list[str], column: str) -> None:
+    """Write a file of the kind that its name says, without labels."""
+    if path.suffix == ".txt":
+        path.write_bytes(("\ufeff" + "\r\n".join(texts)).encode())
+    elif path.suffix.lower() == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("id", column), *enumerate(texts)])
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.table([list(range(len(texts))), texts], ["id", column]), path)
+    else:
+        path.write_text("".join(json.dumps({"id": row, column: text}) + "\n" for row, text in enumerate(texts)))
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))
+
+
+def test_texts_files_and_standard_input_give_the_same(
+    models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = answered(capsys, TEXTS)
+    assert [(answer["row"], answer["text"]) for answer in expected] == list(enumerate(TEXTS, 1))
+    assert {answer["label"] for answer in expected} == {"positive", "negative"}
+    for name in ("a.txt", "a.csv", "a.CSV", "a.jsonl", "a.ndjson", "a.parquet"):
+        write(models / name, TEXTS, "Review")
+        assert answered(capsys, file=name) == expected
+    for name in ("b.csv", "b.jsonl", "b.parquet"):
+        write(models / name, TEXTS, "body")
+        assert answered(capsys, file=name, column="body") == expected
+    piped(monkeypatch, "\n".join(TEXTS).encode())
+    assert answered(capsys) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("a.xlsx", b"PK", {}, r"^a.xlsx is of no known kind; expected a name that ends in .txt, .csv, .jsonl"),
+        ("a.csv", b"body,id\nfine,1\n", {}, r"^a.csv has no column text .*'body', 'id'.\nSet --column to one of"),
+        ("a.csv", b"body\nfine\n", {"column": "x"}, r"^a.csv has no column 'x' for the text; it has 'body'"),
+        ("a.csv", b"text,review\na,b\n", {}, r"^a.csv has 2 columns that may be the text(.|\n)*--column"),
+        ("a.csv", b"text\nfine\n' '\n\"\"\n", {}, r"^a.csv, line 4, column 'text' is empty"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": 5}', {}, r"^a.jsonl, line 2, column 'text' is a int; expected a text"),
+        ("a.txt", b"fine\n \nfine\n", {}, r"^a.txt, line 2 is empty; expected a text"),
+        ("a.txt", b"fine\ncaf\xe9\n", {}, r"^a.txt, line 2, byte 4 is not UTF-8: save the file in UTF-8"),
+        ("a.txt", b"fine\n" + b"x" * (10**6 + 1), {}, r"^a.txt, line 2 has 1,000,001 characters; expected 1,000,000"),
+        ("a.txt", b"x" * 17_000_000, {}, r"^a.txt, line 1 has more than 16,000,000 bytes"),
+        ("a.txt", b"", {}, r"^a.txt is empty"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(
+    models: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes,
+    options: dict[str, Any],
+    message: str,
+) -> None:
+    (models / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        answered(capsys, file=name, **options)
+
+
+def test_what_is_wrong_otherwise_is_said(
+    models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"^missing.txt is not a file: put one there, or correct --file"):
+        answered(capsys, file="missing.txt")
+    pq.write_table(pa.table([[1]], ["text"]), "a.parquet")
+    with pytest.raises(UserError, match=r"^a.parquet: the column 'text' holds int64; expected strings as --column"):
+        answered(capsys, file="a.parquet")
+    with pytest.raises(UserError, match=r"^text 2 is empty"):
+        answered(capsys, ["word1", ""])
+    with pytest.raises(UserError, match=r"^text 1 has 1,000,001 characters"):
+        answered(capsys, ["x" * (10**6 + 1)])
+    with pytest.raises(UserError, match=r"^text 1 has half a character"):
+        answered(capsys, [os.fsdecode(b"caf\xe9")])
+    piped(monkeypatch, b"word1\n\xff\n")
+    with pytest.raises(UserError, match=r"^standard input, line 2, byte 1 is not UTF-8"):
+        answered(capsys)
+    piped(monkeypatch, b"")
+    with pytest.raises(UserError, match=r"^standard input is empty"):
+        answered(capsys)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("missing", ["model.keras", "columns.parquet"])
+def test_without_a_model_what_to_run_is_said(models: Path, capsys: pytest.CaptureFixture[str], missing: str) -> None:
+    (models / "models" / missing).unlink()
+    with pytest.raises(UserError, match=rf"^models/{missing} is missing: build it with `dvc repro"):
+        answered(capsys, ["word1"])
+
+
+def test_texts_without_a_known_word_are_answered_with_a_warning(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["never seen", "word1", *["seen"] * 12], None, None, json=False, explain=False)
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 14
+    first, *others, last = printed.err.splitlines()
+    assert first == "warning: text 1 has no word that the model knows: its probability says nothing about it"
+    assert [line.split(" has ")[0] for line in others] == [f"warning: text {row}" for row in range(3, 12)]
+    assert last == "warning: nor have 3 more"
+
+
+def test_reasons_are_told_when_asked_for(
+    models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (explained,) = answered(capsys, ["word1, Word2 never"], explain=True)
+    assert set(explained["contributions"]) == {"word1", "word2", "<unknown>"}
+    for terminal, no_color, coloured in ((False, "", False), (True, "1", False), (True, "", True)):
+        monkeypatch.setenv("NO_COLOR", no_color)
+        monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal)
+        main(["word1, Word2 never"], None, None, json=False, explain=True)
+        first, *reasons = capsys.readouterr().out.splitlines()
+        assert ("\x1b[" in first) == coloured
+        assert [line.split()[0] for line in reasons] == ["for", "against"]
+        for word, value in explained["contributions"].items():
+            assert f"{word} {value:+.2f}" in "\n".join(reasons)
+
+
+def test_models_is_all_it_takes(models: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(models / "models", elsewhere / "models")
+    done = run(elsewhere, "word1 word2", "WORD3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[2:] for line in done.stdout.splitlines()] == [["word1", "word2"], ["WORD3"]]
+    assert [path.name for path in elsewhere.iterdir()] == ["models"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shells with pipes")
+def test_a_reader_who_has_enough_hears_nothing_more(models: Path) -> None:
+    (models / "many.txt").write_text("word1 word2\n" * 30_000)
+    with subprocess.Popen(
+        command("--file", "many.txt"), cwd=models, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().endswith("  word1 word2\n")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 141
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--unknown"], "unrecognized arguments"),
+        (["text", "--file", "a.txt"], "give texts or --file, not both"),
+        (["text", "--column", "body"], "--column goes with --file"),
+        (["--column", "body"], "--column goes with --file"),
+    ],
+)
+def test_wrong_usage_is_said_with_the_usage(folder: Path, arguments: list[str], message: str) -> None:
+    done = run(folder, *arguments, input="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: python -m stages.predict")
+    assert message in done.stderr
+
+
+def test_a_terminal_without_a_text_is_a_wrong_usage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    with pytest.raises(UsageError, match=r"give a text, such as .*--file"):
+        main([], None, None, json=False, explain=False)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["text", "--file", "a.txt"]])
+def test_what_needs_no_model_does_not_wait_for_one(folder: Path, arguments: list[str]) -> None:
+    """Without TensorFlow, PyArrow and SciPy, whose imports take seconds."""
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['stages.predict', *{arguments}]\n"
+        "try: runpy.run_module('stages.predict', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit: print({'tensorflow', 'pyarrow', 'scipy', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "set()"

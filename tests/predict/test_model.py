@@ -1,0 +1,143 @@
+"""Answers against Keras on dense rows built by hand, and against the rows that the stages make of the same texts."""
+
+import csv
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from ruamel.yaml import YAML
+
+from stages import artifacts
+from stages.artifacts import Columns
+from stages.console import UserError
+from stages.download.tables import Row
+from stages.predict.model import Model
+from stages.vectorize import vocabulary
+from tests.conftest import ROOT, all_features, run_stage
+from tests.predict.conftest import WORDS, build, made_up
+
+
+def rows(texts: list[str]) -> list[Row]:
+    return [Row(f"text {number}", text) for number, text in enumerate(texts, 1)]
+
+
+def probabilities(model: Model, texts: list[str]) -> NDArray[np.float32]:
+    return np.array([answer.probability for answer in model.answers(rows(texts), explain=False)], np.float32)
+
+
+def dense(texts: list[str]) -> NDArray[np.float32]:
+    """Multi-hot rows from regular expressions and a loop: 1 is always set, 2 for words without a column."""
+    matrix = np.zeros((len(texts), 4 + len(WORDS)), np.float32)
+    for row, text in zip(matrix, texts, strict=True):
+        row[1] = 1
+        for word in re.findall("[a-z0-9']+", text.lower()):
+            row[4 + WORDS.index(word) if word in WORDS else 2] = 1
+    return matrix
+
+
+def test_probabilities_are_those_of_keras_on_dense_rows(model: Model) -> None:
+    texts = made_up(3000)
+    expected = artifacts.read_model().predict(dense(texts), verbose=0)[:, 0]
+    answers = list(model.answers(rows(texts), explain=False))
+    np.testing.assert_allclose([answer.probability for answer in answers], expected, atol=1e-6)
+    assert expected.min() < 0.1
+    assert expected.max() > 0.9
+    assert [answer.label for answer in answers] == ["positive" if value > 0.5 else "negative" for value in expected]
+    assert [answer.row for answer in answers] == list(range(1, 3001))
+    assert [answer.where for answer in answers] == [f"text {number}" for number in range(1, 3001)]
+    assert [answer.text for answer in answers] == texts
+
+
+@pytest.mark.parametrize("hidden", [[16, 16], [40, 3], [300, 300], []])
+def test_a_text_has_the_same_probability_alone_and_among_others(folder: Path, hidden: list[int]) -> None:
+    """Bit for bit, wherever it stands among however many."""
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    model = Model(build(hidden), Columns([*vocabulary.SPECIAL, *WORDS], "keras"))
+    texts = made_up(150)
+    together = probabilities(model, texts)
+    one_by_one = np.concatenate([probabilities(model, [text]) for text in texts])
+    np.testing.assert_array_equal(together, one_by_one)
+    assert len(set(together.tolist())) > 100
+    for count in (2, 3, 13, 149):
+        np.testing.assert_array_equal(probabilities(model, texts[:count]), together[:count])
+    np.testing.assert_array_equal(probabilities(model, texts[::-1] * 20), np.tile(together[::-1], 20))
+
+
+@pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
+def test_texts_become_what_the_stages_made_of_them(folder: Path, tokenizer: str) -> None:
+    """Row for row what download and vectorize write of the same texts in the training split."""
+    texts = sorted(
+        {*made_up(60), "It's ÁNGELA'S\u00a02nd film_2.<br />Go!", "STRASSE straße \u2019s", "one-off\tword0"}
+    )
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    params["data"].update({"sources": ["files"], "tokenizer": tokenizer})
+    params["vectorize"]["num_words"] = 100
+    params["data"]["files"].update({"folder": ".", "test": "reviews.csv"})
+    yaml.dump(params, folder / "params.yaml")
+    with (folder / "reviews.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label"), *((text, row % 2) for row, text in enumerate(texts))])
+    run_stage("download", folder)
+    run_stage("vectorize", folder)
+    columns = artifacts.read_columns()
+    network = keras.Sequential([keras.Input((len(columns.words),)), keras.layers.Dense(1, "sigmoid")])
+    encoded = Model(network, columns).encode(texts).matrix
+    assert encoded.has_sorted_indices
+    expected = all_features("test").matrix  # the same file as train's, in its order
+    np.testing.assert_array_equal(encoded.toarray(), expected.toarray())
+    assert columns.tokenizer == tokenizer
+    assert len(columns.words) == 100
+    assert encoded[:, vocabulary.UNKNOWN].nnz > 10
+
+
+def test_unknown_words_share_a_column_and_texts_without_a_known_word_are_marked(model: Model) -> None:
+    texts = ["never seen", "seen never, never", "!!!", "word5", "word5 seen"]
+    answers = list(model.answers(rows(texts), explain=False))
+    assert [answer.known for answer in answers] == [False, False, False, True, True]
+    assert answers[0].probability == answers[1].probability != answers[2].probability
+    matrix = model.encode(texts).matrix
+    assert [matrix[row].indices.tolist() for row in range(5)] == [[1, 2], [1, 2], [1], [1, 9], [1, 2, 9]]
+
+
+def test_contributions_are_what_the_log_odds_lose(model: Model) -> None:
+    """Against Keras on dense rows from which one column has been taken."""
+    network = artifacts.read_model()
+    texts = made_up(300)
+    for text, answer in list(zip(texts, model.answers(rows(texts), explain=True), strict=True))[::50]:
+        row = dense([text])
+        columns = np.flatnonzero(row[0])
+        without = np.repeat(row, len(columns), axis=0)
+        without[range(len(columns)), columns] = 0
+        whole, *rest = network.predict(np.concatenate([row, without]), verbose=0)[:, 0].astype(np.float64)
+        falls = np.log(whole / (1 - whole)) - np.log(np.array(rest) / (1 - np.array(rest)))
+        names = [["<padding>", "<start>", "<unknown>", "<unused>", *WORDS][column] for column in columns]
+        expected = {name: fall for name, fall in zip(names, falls.tolist(), strict=True) if name != "<start>"}
+        assert answer.contributions is not None
+        assert answer.contributions == pytest.approx(expected, abs=1e-3)
+        assert list(answer.contributions.values()) == sorted(answer.contributions.values(), reverse=True)
+        assert max(map(abs, expected.values())) > 0.1
+
+
+@pytest.mark.parametrize("length", [6, 10**6])
+def test_rows_are_taken_as_they_are_answered(model: Model, length: int) -> None:
+    """From a source that never ends; of the longest texts only a few are waiting at any time."""
+    taken = itertools.count()
+
+    def endless() -> Iterator[Row]:
+        while True:
+            next(taken)
+            yield Row("here", ("word1 " * (length // 6))[:length])
+
+    answers = model.answers(endless(), explain=False)
+    assert len({answer.probability for answer in itertools.islice(answers, 3)}) == 1
+    assert next(taken) * length < 10**7
+
+
+def test_files_of_two_trainings_are_said(model: Model) -> None:
+    with pytest.raises(UserError, match=r"model.keras takes 304 columns, models/columns.parquet has 14: .*dvc repro"):
+        Model(artifacts.read_model(), Columns([*vocabulary.SPECIAL, *WORDS[:10]], "keras"))
