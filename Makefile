@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro plots bench bench-scale test verify lint format lock
+.PHONY: help install .venv repro report plots bench bench-scale test verify lint format lock
 
 help:  ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -25,7 +25,11 @@ install:  ## Create .venv with the pinned dependencies
 repro: install  ## Run what has changed of the pipeline, and print the metrics
 	@dvc repro
 	@dvc metrics diff --all
-	@echo "Look next: results/figures/*.png, results/history.csv, or .venv/bin/dvc plots show"
+	@echo "Look next: results/report.html in a browser, results/figures/*.png, make plots"
+
+report: install  ## Run what has changed, and say where the report is
+	@dvc repro
+	@echo "Open results/report.html in a browser"
 
 # DVC's own page takes Vega from the internet; this one has it inside.
 plots: install  ## Draw DVC's plots on a page that needs no network

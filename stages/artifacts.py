@@ -8,7 +8,7 @@ import csv
 import json
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
@@ -26,6 +26,7 @@ from stages.console import UserError
 if TYPE_CHECKING:
     import keras
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
 
 SPLITS = ("train", "test")
 
@@ -367,13 +368,16 @@ def write_metrics(metrics: dict[str, Any]) -> None:
         _write_json(path, metrics)
 
 
-def write_plot(folder: Path, name: str, columns: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
-    """Write the CSV file of one of DVC's plots, numbers to four decimals at most."""
-    with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            writer.writerow(round(value, 4) if isinstance(value, float) else value for value in row)
+def write_plots(tables: Mapping[str, tuple[Sequence[str], Iterable[Sequence[str | float]]]]) -> None:
+    """Write results/plots: a CSV file for each table of columns and rows, numbers to four decimals at most."""
+    with replacing(PLOTS) as folder:
+        folder.mkdir()
+        for name, (columns, rows) in tables.items():
+            with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(columns)
+                for row in rows:
+                    writer.writerow(round(value, 4) if isinstance(value, float) else value for value in row)
 
 
 def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:

@@ -1,15 +1,17 @@
-"""Judge the final network on the test split, and draw that and the hold-out run.
+"""Judge the final network on the test split, draw that and the hold-out run, and report it all on one page.
 
-Reads   models/model.keras, data/features/test/, data/raw/source.json, results/history.csv
-Writes  results/metrics.json, results/predictions.parquet, results/plots/, results/figures/
+Reads   models/model.keras, data/features/test/, data/features/columns.parquet, data/raw/, results/history.csv
+Writes  results/metrics.json, results/predictions.parquet, results/plots/, results/figures/, results/report.html
 """
 
-from stages import artifacts, console
+from stages import artifacts, console, params
 
 
 def main() -> None:
     """Run the stage."""
-    from stages.evaluate import bootstrap, charts, figures, metrics  # here, because TensorFlow takes seconds to import
+    settings = params.load().model_dump()
+    # Here, because TensorFlow takes seconds to import.
+    from stages.evaluate import bootstrap, charts, figures, metrics, report, reviews
     from stages.train import loop, rows
 
     source, history = artifacts.read_source(), artifacts.read_history()
@@ -20,21 +22,23 @@ def main() -> None:
     loss = metrics.losses(network, labels, probabilities)
     values = metrics.figures(loss, labels, probabilities)
     intervals = bootstrap.intervals(loss, labels, probabilities, values)
-    artifacts.write_metrics(metrics.summary(source, network.input_shape[1], history, values, intervals))
+    numbers = metrics.summary(source, network.input_shape[1], history, values, intervals)
+    artifacts.write_metrics(numbers)
     for name, value in values.items():
         console.say(f"test {name:26} {value:.4f}  ({intervals[name].low:.4f} to {intervals[name].high:.4f})")
     console.say(f"{source.name}, {len(labels):,} rows; in brackets 95 % bootstrap intervals")
 
     run, test = charts.of_run(history), charts.of_test(labels, probabilities)
-    with artifacts.replacing(artifacts.PLOTS) as folder:
-        folder.mkdir()
-        for chart in test:
-            artifacts.write_plot(folder, chart.name, chart.columns, chart.rows)
+    artifacts.write_plots({chart.name: (chart.columns, chart.rows) for chart in test})
     with artifacts.replacing(artifacts.FIGURES) as folder:
         folder.mkdir()
         for chart in run + test:
             figures.png(chart, source.name, folder / f"{chart.name}.png")
+    drawings = [report.drawing(chart, figures.svg(chart)) for chart in run + test]
+    told = reviews.worth_reading(network, labels, probabilities)
+    artifacts.write_report(report.render(numbers, settings, drawings, reviews.hardest(network), told))
     console.say(f"-> {artifacts.METRICS}, {artifacts.PREDICTIONS}, {artifacts.PLOTS}, {artifacts.FIGURES}")
+    console.say(f"-> {artifacts.REPORT}: open it in a browser")
 
 
 if __name__ == "__main__":

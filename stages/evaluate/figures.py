@@ -22,24 +22,25 @@ _STYLE: Any = {
 
 def png(chart: Chart, source: str, path: Path) -> None:
     """Write a chart of the corpus `source` as a PNG, 1200 x 750 pixels."""
-    with _drawn(chart) as figure:
+    with _drawn(chart, 8, 5) as figure:
         figure.suptitle(f"{chart.title} ({source})", size="large")
         figure.savefig(path, dpi=150)
 
 
 def svg(chart: Chart) -> str:
-    """A chart as SVG, without a title or a background."""
+    """A chart as SVG, without a title or a background, small enough for a phone."""
     content = io.StringIO()
-    with _drawn(chart) as figure:
+    with _drawn(chart, 5, 3.4) as figure:
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
     return content.getvalue()
 
 
 @contextmanager
-def _drawn(chart: Chart) -> Iterator[Figure]:
+def _drawn(chart: Chart, width: float, height: float) -> Iterator[Figure]:
     with rc_context(_STYLE):
-        figure = Figure(figsize=(8, 5))
+        figure = Figure(figsize=(width, height))
         axes = figure.subplots()
-        figure.subplots_adjust(left=0.1, right=0.97, bottom=0.12, top=0.91)
+        inch_wide, inch_high = 1 / width, 1 / height
+        figure.subplots_adjust(0.8 * inch_wide, 0.6 * inch_high, 1 - 0.2 * inch_wide, 1 - 0.4 * inch_high)
         chart.draw(axes)
         yield figure

@@ -10,11 +10,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from stages.evaluate.charts import NEGATIVE, POSITIVE, Chart
 from stages.evaluate.reviews import Pushes, Told
-
-POSITIVE, NEGATIVE, GREY = "#3b82c4", "#c9652c", "#7f858c"
-"""Colours that stand out by 3:1 at least from the page's light and from its dark background. Blue and orange are told
-apart by people who see no red or no green."""
 
 _LONGEST = 60
 """Characters shown of a word, or of a parameter's value."""
@@ -29,8 +26,8 @@ _ACRONYMS = {"auc", "roc", "pr", "mcc", "ece", "f1"}
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A chart, and what it says to those who do not see it."""
+class Drawing:
+    """A chart as the report shows it, and what it says to those who do not see it."""
 
     title: str
     description: str
@@ -43,10 +40,16 @@ class Chart:
     """The same in numbers, a cell for each of `header`."""
 
 
+def drawing(chart: Chart, svg: str) -> Drawing:
+    """A chart with its picture and its table, floats to three decimals."""
+    rows = [[round(cell, 3) if isinstance(cell, float) else cell for cell in row] for row in chart.rows]
+    return Drawing(chart.title, chart.description, svg, [_label(name) for name in chart.columns], rows)
+
+
 def render(
     metrics: Mapping[str, Any],
     params: Mapping[str, Mapping[str, Any]],
-    charts: Sequence[Chart],
+    charts: Sequence[Drawing],
     pushes: Pushes,
     reviews: Mapping[str, Sequence[Told]],
 ) -> str:

@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from stages import artifacts
 from stages.artifacts import Reviews
-from stages.vectorize import vocabulary
+from stages.evaluate import explain
+from stages.train import rows
+from stages.vectorize import multi_hot, vocabulary
 
+_LOOKED_AT = 2000
+"""Reviews that the words that push hardest are looked for in."""
 _FEWEST = 20
 """Reviews that must hold a word before its mean is worth telling."""
 _LISTED = 15
@@ -135,9 +141,9 @@ def tell(
     """
     numbers = iter(range(len(reviews)))
     told: dict[str, list[Told]] = {}
-    for title, rows in chosen.items():
+    for title, numbered in chosen.items():
         told[title] = []
-        for row, i in zip(rows, numbers, strict=False):
+        for row, i in zip(numbered, numbers, strict=False):
             entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
             marks = _marks(matrix.indices[entries], falls[entries])
             tokens = reviews.tokens[reviews.offsets[i] : reviews.offsets[i + 1]]
@@ -163,3 +169,20 @@ def _marks(columns: NDArray[np.int32], falls: NDArray[np.float64]) -> dict[int, 
     strongest = np.argsort(-np.abs(falls), kind="stable")
     worth = (columns[strongest] >= len(vocabulary.SPECIAL)) & (np.abs(falls[strongest]) >= _SEEN)
     return {int(columns[entry]): float(falls[entry]) for entry in strongest[worth][:_MARKED]}
+
+
+def hardest(network: keras.Sequential) -> Pushes:
+    """The words that push hardest in the first reviews of the test split."""
+    first = artifacts.read_part(rows.of("test")[0].part).matrix[:_LOOKED_AT]
+    return pushes(first, explain.leave_one_out(network, first), artifacts.read_columns().words)
+
+
+def worth_reading(
+    network: keras.Sequential, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
+) -> dict[str, list[Told]]:
+    """The reviews of the test split that `choose` chooses, told in words."""
+    chosen = choose(labels, probabilities)
+    some = artifacts.read_some_reviews("test", np.concatenate(list(chosen.values())).tolist())
+    matrix = multi_hot.encode(some, network.input_shape[1]).matrix
+    falls = explain.leave_one_out(network, matrix)
+    return tell(chosen, probabilities, some, matrix, falls, artifacts.read_vocabulary())

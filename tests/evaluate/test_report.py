@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from stages.evaluate import report
-from stages.evaluate.report import GREY, NEGATIVE, POSITIVE, Chart
+from stages.evaluate.charts import GREY, NEGATIVE, POSITIVE
+from stages.evaluate.report import Drawing
 from stages.evaluate.reviews import Push, Pushes, Told, Word
 
 HOSTILE = [
@@ -32,7 +33,7 @@ HOSTILE = [
 ]
 
 
-def chart(title: str) -> Chart:
+def chart(title: str) -> Drawing:
     figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.subplots()
     axes.plot([1, 2, 3], [3, 1, 2], "o-", color=POSITIVE, label="one")
@@ -43,7 +44,7 @@ def chart(title: str) -> Chart:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fixed"}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     rows = [(row, row / 7, "wide" * 3) for row in range(40)]
-    return Chart(title, f"{title}: what is to be seen.", file.getvalue(), ["Epoch", "One", "Other"], rows)
+    return Drawing(title, f"{title}: what is to be seen.", file.getvalue(), ["Epoch", "One", "Other"], rows)
 
 
 def told(row: int, words: list[Word]) -> Told:
