@@ -23,8 +23,8 @@ CALIBRATION_BINS = 10
 _HISTOGRAM_BINS = 20
 _CLASSES = ("negative", "positive")
 POSITIVE, NEGATIVE, GREY = "#3b82c4", "#c9652c", "#7f858c"
-"""Colours that stand out by 3:1 at least from white and from the report's dark background, and from each other for people
-who see no red or no green."""
+"""Colours that stand out by 3:1 at least from white and from the report's dark background. People who see no red or no
+green tell blue from orange."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ def _epochs(history: Sequence[Epoch], quantity: str, name: str) -> Chart:
     def draw(axes: Axes) -> None:
         axes.plot(numbers, training, "o", color=POSITIVE, label="training")
         axes.plot(numbers, validation, "-", color=POSITIVE, label="validation")
-        axes.axvline(at_best, color=GREY, linestyle=":", label=f"lowest validation loss: epoch {at_best}")
+        axes.axvline(at_best, color=GREY, linestyle=":", label=f"best epoch: {at_best}")
         axes.set(xlabel="Epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper center" if training[0] > training[-1] else "best")
 
     return Chart(
         quantity,

@@ -10,7 +10,11 @@ from stages.evaluate import explain
 
 @pytest.mark.parametrize("hidden", [[], [5], [16, 7]])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_a_reason_is_the_fall_of_the_log_odds_without_the_word(hidden: list[int], activation: str) -> None:
+@pytest.mark.parametrize("at_a_time", [7, 2048])
+def test_a_reason_is_the_fall_of_the_log_odds_without_the_word(
+    monkeypatch: pytest.MonkeyPatch, hidden: list[int], activation: str, at_a_time: int
+) -> None:
+    monkeypatch.setattr(explain, "_AT_A_TIME", at_a_time)
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Dense(units, activation) for units in hidden]
     network = keras.Sequential([keras.Input((40,)), *layers, keras.layers.Dense(1, "sigmoid")])
