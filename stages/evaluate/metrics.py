@@ -42,9 +42,8 @@ def summary(
             "binary_accuracy": at_best.val_binary_accuracy,
         },
         "test": {name: round(value, 6) for name, value in test.items()},
-        "test_interval": {
-            name: {"low": round(each.low, 6), "high": round(each.high, 6)} for name, each in intervals.items()
-        },
+        # Lists, which DVC's tables leave out: with a column for either end nothing else could be seen there.
+        "test_interval": {name: [round(end, 6) for end in ends] for name, ends in intervals.items()},
     }
 
 

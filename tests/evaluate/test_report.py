@@ -57,7 +57,7 @@ def page(word: str = "fine", source: str = "made up") -> str:
         "rows": {"train": 3000, "test": 1234567},
         "validation": {"best_epoch": 3},
         "test": {"loss": 0.31, "roc_auc": 0.95, "undefined": None},
-        "test_interval": {"loss": {"low": 0.29, "high": 0.333}},
+        "test_interval": {"loss": [0.29, 0.333]},
     }
     words = [Word(word), Word(word, 0.5), Word("dull", -1.25), *[Word("and")] * 100]
     reviews = {"Right": [told(1, words), told(2, words[:3])], "Wrong": [], "Doubtful": [told(1, words)]}
