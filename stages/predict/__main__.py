@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `main`."""
     parser.add_argument("texts", metavar="text", nargs="*", help="a review")
     parser.add_argument("--file", type=Path, help=".txt with a review a line, .csv, .jsonl, .ndjson or .parquet")
-    parser.add_argument("--column", help="the file's column of texts (default: text, review or sentence)")
+    parser.add_argument("--column", help="the table's column of texts (default: text, review or sentence)")
     parser.add_argument("--json", action="store_true", help="print an object a line: row, text, probability, label")
     parser.add_argument("--explain", action="store_true", help="tell what each word contributed")
 
@@ -46,8 +46,8 @@ def main(texts: list[str], file: Path | None, column: str | None, *, json: bool,
     """
     if texts and file:
         raise console.UsageError("give texts or --file, not both")
-    if column is not None and not file:
-        raise console.UsageError("--column goes with --file")
+    if column is not None and (not file or file.suffix.lower() == ".txt"):
+        raise console.UsageError("--column goes with a --file that is a table")
     if not texts and not file and sys.stdin.isatty():
         raise console.UsageError('give a text, such as "this film was just brilliant", or --file, or pipe lines in')
 

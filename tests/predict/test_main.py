@@ -191,8 +191,9 @@ def test_a_reader_who_has_enough_hears_nothing_more(models: Path) -> None:
     [
         (["--unknown"], "unrecognized arguments"),
         (["text", "--file", "a.txt"], "give texts or --file, not both"),
-        (["text", "--column", "body"], "--column goes with --file"),
-        (["--column", "body"], "--column goes with --file"),
+        (["text", "--column", "body"], "--column goes with a --file that is a table"),
+        (["--file", "a.TXT", "--column", "body"], "--column goes with a --file that is a table"),
+        (["--column", "body"], "--column goes with a --file that is a table"),
     ],
 )
 def test_wrong_usage_is_said_with_the_usage(folder: Path, arguments: list[str], message: str) -> None:
