@@ -17,7 +17,7 @@ install:  ## Create .venv with the pinned dependencies
 .venv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	  || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); expected Python 3.11 to 3.13: make PYTHON=python3.12"; exit 1; }
-	@echo "Installing the pinned dependencies into .venv: a few minutes, 2.2 GB on disk."
+	@echo "Installing the pinned dependencies into .venv: a few minutes, 2.5 GB on disk."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@cp requirements.lock .venv/

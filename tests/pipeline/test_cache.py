@@ -153,7 +153,6 @@ def table(project: Project) -> dict[str, list[str]]:
         path.write_bytes(path.read_bytes() + b"# changed\n")
         rows[f"module {module}"] = project.run()
         project.undo()
-        assert project.run() == [], f"{module}: undone, and still a stage runs"
     for outs in project.outs.values():
         for out in outs:
             path = project.folder / out
