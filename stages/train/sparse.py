@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from stages.artifacts import Features
 
 PREDICT_ROWS = 2048
-"""Rows at a time where nothing is learnt. TensorFlow sums the rows that are left over from 16 in another order: how many
-come together shows in the last bits."""
+"""Rows at a time where nothing is learnt. How many come together shows in the last bits: TensorFlow sums the rows left
+over from 16 in another order."""
 _ALIGNED = 16
 """Entries to a cache line: a block that starts on one is read where it lies, and not copied."""
 _WIDEST = 16
