@@ -1,0 +1,178 @@
+"""The model that takes text against Keras on dense rows of words that were cut by hand."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from stages import artifacts, params
+from stages.artifacts import Columns
+from stages.params import Train
+from stages.train import network, serving
+from tests.conftest import ROOT
+
+WORDS = ["<padding>", "<start>", "<unknown>", "<unused>"]
+WORDS += [
+    "a",
+    "film",
+    "it's",
+    "grand",
+    "Ángela",
+    "ángela",
+    "strasse",
+    "nước",
+    "हिन्दी",
+    "x\r",
+    "x",
+    "y\xa0z",
+    "y",
+    "z",
+    "end\0",
+]
+
+EITHER = {
+    "": [],
+    " .\n!\t": [],
+    "a film": ["a", "film"],
+    "It's<br />GRAND!": ["it's", "?", "grand"],
+    "neither of these": ["?"],
+}
+KERAS = {
+    **EITHER,
+    "A FILM, a Film; 'film'": ["a", "film", "?"],
+    "Ángela ÁNGELA ángela": ["Ángela", "ángela"],
+    "x\r\ny\xa0z": ["x\r", "y\xa0z"],
+    "it\u2019s Straße": ["?"],
+    "end\0 end": ["end\0", "?"],
+}
+UNICODE = {
+    **EITHER,
+    "A FILM, a Film; 'film'": ["a", "film"],
+    "Ángela A\u0301NGELA": ["ángela"],
+    "x\r\ny\xa0z": ["x", "y", "z"],
+    "IT\u2019S in der Straße": ["it's", "?", "strasse"],
+    "nu\u031bo\u031b\u0301c n\u01b0\u1edbc NU\u031bO\u0301\u031bC": ["nước"],
+    "\u0301a_film — हिन्दी": ["a", "film", "हिन्दी"],
+}
+
+
+@pytest.fixture
+def settings(folder: Path) -> Train:
+    shutil.copy(ROOT / "params.yaml", folder)
+    return params.load().train
+
+
+def load(path: Path = artifacts.SERVING) -> Callable[[list[str]], NDArray[np.float32]]:
+    """The model in a folder, as a function of texts."""
+    model = tf.saved_model.load(str(path))  # without this the signature would be gone: it does not hold the model
+    return lambda texts: model.signatures["serving_default"](text=tf.constant(texts, tf.string))["probability"].numpy()
+
+
+def dense(cut: list[list[str]]) -> NDArray[np.float32]:
+    """Multi-hot rows of words, in which "?" is a word that no column stands for."""
+    rows = np.zeros((len(cut), len(WORDS)), np.float32)
+    rows[:, 1] = 1
+    for row, words in zip(rows, cut, strict=True):
+        row[[2 if word == "?" else WORDS.index(word) for word in words]] = 1
+    return rows
+
+
+@pytest.mark.parametrize("hidden", [[], [40], [16, 16]])
+@pytest.mark.parametrize(("tokenizer", "texts"), [("keras", KERAS), ("unicode", UNICODE)])
+def test_a_text_has_the_probability_of_its_words(
+    settings: Train, tokenizer: str, texts: dict[str, list[str]], hidden: list[int]
+) -> None:
+    model = network.build(len(WORDS), settings.model_copy(update={"hidden_units": hidden}))
+    artifacts.write_serving(serving.saved_model(model, Columns(WORDS, tokenizer)))
+    answer, expected = load(), model.predict(dense(list(texts.values())), verbose=0)[:, 0]
+    np.testing.assert_allclose(answer(list(texts)), expected, atol=1e-6)
+    np.testing.assert_allclose(answer(list(texts)[2:3]), expected[2:3], atol=1e-6)
+    assert answer([]).shape == (0,)
+
+
+def test_every_word_counts_and_none_counts_twice(settings: Train) -> None:
+    """So that the test above could fail: texts that differ in one word differ in their probability."""
+    model = network.build(len(WORDS), settings.model_copy(update={"hidden_units": []}))
+    artifacts.write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
+    texts = ["a", "a film", "a film grand", "a film grand unheard"]
+    assert len(set(load()(texts).tolist())) == len(texts)
+    np.testing.assert_array_equal(load()(["grand film grand a a film"]), load()(texts[2:3]))
+
+
+def test_two_models_in_one_process_keep_their_words_apart(settings: Train) -> None:
+    model = network.build(len(WORDS), settings)
+    answers = []
+    for words in (WORDS, [*WORDS[:4], *reversed(WORDS[4:])]):
+        artifacts.write_serving(serving.saved_model(model, Columns(words, "keras")))
+        answers.append(load())
+    first, second = answers
+    np.testing.assert_array_equal(first(["a film"]), second(["end\0 z"]))
+    assert first(["a film"]) != second(["a film"])
+
+
+WRITE = """
+import sys
+import keras, tensorflow as tf
+from stages import artifacts, params
+from stages.train import network, serving
+for _ in range(int(sys.argv[1])):  # a history, which TensorFlow numbers
+    tf.function(lambda x: tf.nn.silu(x))(tf.ones(3))
+words = ["<padding>", "<start>", "<unknown>", "<unused>", *(f"word{number}" for number in range(50))]
+settings = params.load().train.model_copy(update={"activation": "silu"})
+for tokenizer in ("keras", "unicode"):
+    model = serving.saved_model(network.build(len(words), settings), artifacts.Columns(words, tokenizer))
+    artifacts.write_serving(model)
+    artifacts.SERVING.rename(tokenizer)
+"""
+
+
+def test_the_bytes_depend_on_the_network_alone(tmp_path: Path) -> None:
+    written = []
+    for number, seed in enumerate(("1", "22")):
+        folder = tmp_path / f"process-{number}"
+        folder.mkdir()
+        shutil.copy(ROOT / "params.yaml", folder)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", WRITE, str(number)], cwd=folder, check=True, env=environment)
+        files = [path for name in ("keras", "unicode") for path in sorted((folder / name).rglob("*"))]
+        written.append({path.relative_to(folder): path.read_bytes() for path in files if path.is_file()})
+    assert written[0] == written[1]
+    assert len(written[0]) == 2
+    for content in written[0].values():
+        for trace in (str(tmp_path), str(ROOT), sys.prefix, "serving.py"):
+            assert trace.encode() not in content
+
+
+READ = """
+import importlib.util, tensorflow as tf
+assert importlib.util.find_spec("stages") is None
+model = tf.saved_model.load("moved")
+answer = model.signatures["serving_default"]
+print(answer.structured_input_signature[1]["text"].shape, answer.structured_outputs["probability"].shape)
+print(*answer(text=tf.constant(["A grand film!", "Ángela"]))["probability"].numpy().tolist())
+"""
+
+
+def test_tensorflow_alone_loads_it_and_says_nothing(settings: Train, tmp_path: Path) -> None:
+    model = network.build(len(WORDS), settings)
+    artifacts.write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    artifacts.SERVING.rename(elsewhere / "moved")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", READ], cwd=elsewhere, check=True, capture_output=True, text=True, env=environment
+    )
+    shapes, probabilities = done.stdout.splitlines()
+    assert shapes == "(None,) (None,)"
+    expected = model.predict(dense([["a", "grand", "film"], ["Ángela"]]), verbose=0)[:, 0]
+    np.testing.assert_allclose([float(value) for value in probabilities.split()], expected, atol=1e-6)
+    assert "warning:tensorflow" not in done.stderr.lower()
+    assert "fingerprint" not in done.stderr.lower()
