@@ -1,21 +1,17 @@
 """The network as a model that takes text: a TensorFlow SavedModel, encoding included.
 
-It is put together here rather than by `tf.saved_model.save`, which takes longer and leaves in the files numbers of what
-the process did before, a random id and hash order. A plain graph with words and weights for constants has none of that.
+It is put together here, a plain graph with words and weights for constants, because the files that
+`tf.saved_model.save` writes hold a random id, and numbers that depend on what the process did before.
 """
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from stages.artifacts import Columns
-from stages.train import text_ops
+from stages.train import sparse, text_ops
 from stages.vectorize import vocabulary
 
 _INIT = "__saved_model_init_op"
@@ -54,23 +50,15 @@ def _info(tensor: tf.Tensor) -> TensorInfo:
     return TensorInfo(name=tensor.name, dtype=tensor.dtype.as_datatype_enum, tensor_shape=tensor.shape.as_proto())
 
 
-class _Layer(NamedTuple):
-    """A Dense layer, its weights as constants."""
-
-    kernel: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    activation: Callable[[tf.Tensor], tf.Tensor]
-
-
 def _traced(network: keras.Sequential, columns: Columns) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """A graph: its input, its table of words, still empty, and its output."""
-    layers = [_Layer._make([*layer.get_weights(), layer.activation]) for layer in network.layers]
+    layers = [sparse.Layer._make([*layer.get_weights(), layer.activation]) for layer in network.layers]
     tables = []
 
     def answer(text: tf.Tensor) -> tf.Tensor:
         tables.append(tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64, shared_name="words"))
-        row, column = _ones(text, columns, tables[0])
-        return tf.squeeze(_apply(layers, row, column, tf.size(text)), axis=1)
+        ones = _ones(text, columns, tables[0])
+        return tf.squeeze(sparse.through(layers, ones, tf.ones_like(ones[:, 0], tf.float32), tf.size(text)), axis=1)
 
     inputs = [tf.TensorSpec([None], tf.string, "text")]
     graph = tf.function(answer, input_signature=inputs, autograph=False).get_concrete_function()
@@ -89,25 +77,12 @@ def _fill(table: tf.Tensor, columns: Columns) -> tf.Operation:
     )
 
 
-def _ones(text: tf.Tensor, columns: Columns, table: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Row and column of every one in the texts' multi-hot rows: both (ones,) int64, row by row."""
+def _ones(text: tf.Tensor, columns: Columns, table: tf.Tensor) -> tf.Tensor:
+    """Row and column of every one in the texts' multi-hot rows, in order: (ones, 2) int64."""
     cut = text_ops.TOKENIZERS[columns.tokenizer].cut
     words = tf.raw_ops.StringSplitV2(input=tf.strings.join([" ", cut(text)]), sep=" ")
     unknown = tf.constant(vocabulary.UNKNOWN, tf.int64)
     column = tf.raw_ops.LookupTableFindV2(table_handle=table, keys=words.values, default_value=unknown)
     ones, _ = tf.unique(words.indices[:, 0] * len(columns.words) + column)
-    ones = tf.sort(ones)
-    return ones // len(columns.words), ones % len(columns.words)
-
-
-def _apply(layers: list[_Layer], row: tf.Tensor, column: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """What the layers give for multi-hot rows: (rows, 1) float32."""
-    first, *rest = layers
-    # A row times the kernel is the sum of the kernel's rows where it has ones.
-    product = tf.raw_ops.SparseSegmentSumWithNumSegments(
-        data=first.kernel, indices=column, segment_ids=row, num_segments=rows
-    )
-    outputs = first.activation(product + first.bias)
-    for layer in rest:
-        outputs = layer.activation(tf.matmul(outputs, layer.kernel) + layer.bias)
-    return outputs
+    ones = tf.sort(ones)  # sums in another order end in other bits
+    return tf.stack([ones // len(columns.words), ones % len(columns.words)], axis=1)

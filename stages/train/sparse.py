@@ -5,6 +5,7 @@ the product is TensorFlow's. The products of the layers above are cut so that ev
 Weights, biases and activations are Keras's.
 """
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -71,10 +72,26 @@ def apply(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, rows: t
     Returns:
         (rows, 1) float32 probabilities.
     """
-    first, *rest = network.layers
-    outputs = first.activation(_product(index, value, rows, first.kernel.value) + first.bias)
+    layers = [Layer(layer.kernel.value, layer.bias, layer.activation) for layer in network.layers]
+    return through(layers, index, value, rows)
+
+
+class Layer(NamedTuple):
+    """A Dense layer, its weights as variables or as constants."""
+
+    kernel: Any
+    """(inputs, units) float32."""
+    bias: Any
+    """(units,) float32."""
+    activation: Callable[[tf.Tensor], tf.Tensor]
+
+
+def through(layers: Sequence[Layer], index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """What the layers of a network give for one block: `apply`, which see."""
+    first, *rest = layers
+    outputs = first.activation(_product(index, value, rows, first.kernel) + first.bias)
     for layer in rest:
-        outputs = layer.activation(_dense(outputs, layer.kernel.value) + layer.bias)
+        outputs = layer.activation(_dense(outputs, layer.kernel) + layer.bias)
     return outputs
 
 

@@ -1,157 +1,178 @@
-"""The model that takes text against Keras on dense rows that the test makes, and its files' bytes."""
+"""The model that takes text against Keras on dense rows of words that were cut by hand."""
 
-import hashlib
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from stages import artifacts
+from stages import artifacts, params
 from stages.artifacts import Columns
-from stages.download.text import TOKENIZERS
-from stages.train import serving, text_ops
+from stages.params import Train
+from stages.train import network, serving
 from tests.conftest import ROOT
 
-SPECIAL = ["<padding>", "<start>", "<unknown>", "<unused>"]
-WORDS = [
-    "the",
+WORDS = ["<padding>", "<start>", "<unknown>", "<unused>"]
+WORDS += [
+    "a",
     "film",
     "it's",
-    "naïve",
-    "ángela's",
-    "Ángela's",
-    "straße",
+    "grand",
+    "Ángela",
+    "ángela",
     "strasse",
+    "nước",
     "हिन्दी",
-    "фильм",
-    "a\u00a0b",
-    "'",
-    "한국",
-    "\u1ecd\u0301k",
-]
-TEXTS = [
-    "",
-    "   ",
-    "the film",
-    "The FILM, the film; it's film-film!",
-    "nothing known here at all",
-    "Ángela's naïve NAÏVE film.<br />It\u2019s the",
-    "A\u0301NGELA'S Stra\u00dfe STRASSE \u1e9e",
-    "हिन्दी ФИЛЬМ фильм_the film",
-    "a\u00a0b a b\r\nthe\rfilm\tfilm",
-    "'the' ''film'' it''s it's' \u200cthe\u200d film\u200dthe",
-    "한국 \u1112\u1161\u11ab\u1100\u116e\u11a8",
-    "o\u0301\u0323k \u1ecd\u0301k \u00f3\u0323k",
-    "x" * 5000 + " film",
-    "the\x00film \ufeffthe",
+    "x\r",
+    "x",
+    "y\xa0z",
+    "y",
+    "z",
+    "end\0",
 ]
 
+EITHER = {
+    "": [],
+    " .\n!\t": [],
+    "a film": ["a", "film"],
+    "It's<br />GRAND!": ["it's", "?", "grand"],
+    "neither of these": ["?"],
+}
+KERAS = {
+    **EITHER,
+    "A FILM, a Film; 'film'": ["a", "film", "?"],
+    "Ángela ÁNGELA ángela": ["Ángela", "ángela"],
+    "x\r\ny\xa0z": ["x\r", "y\xa0z"],
+    "it\u2019s Straße": ["?"],
+    "end\0 end": ["end\0", "?"],
+}
+UNICODE = {
+    **EITHER,
+    "A FILM, a Film; 'film'": ["a", "film"],
+    "Ángela A\u0301NGELA": ["ángela"],
+    "x\r\ny\xa0z": ["x", "y", "z"],
+    "IT\u2019S in der Straße": ["it's", "?", "strasse"],
+    "nu\u031bo\u031b\u0301c n\u01b0\u1edbc NU\u031bO\u0301\u031bC": ["nước"],
+    "\u0301a_film — हिन्दी": ["a", "film", "हिन्दी"],
+}
 
-def network(columns: int, hidden: list[int], activation: str = "relu") -> keras.Sequential:
-    keras.utils.set_random_seed(7)
-    layers = [keras.layers.Dense(units, activation) for units in hidden]
-    return keras.Sequential(
-        [keras.Input((columns,)), *layers, keras.layers.Dense(1, "sigmoid", bias_initializer="normal")]
-    )
+
+@pytest.fixture
+def settings(folder: Path) -> Train:
+    shutil.copy(ROOT / "params.yaml", folder)
+    return params.load().train
 
 
-def expected(model: keras.Sequential, columns: Columns, texts: list[str]) -> np.ndarray:
-    dense = np.zeros((len(texts), len(columns.words)), np.float32)
-    for row, text in enumerate(texts):
-        dense[row, 1] = 1
-        for word in TOKENIZERS[columns.tokenizer](text):
-            dense[row, columns.words.index(word, 4) if word in columns.words[4:] else 2] = 1
-    answers: np.ndarray = model.predict(dense, verbose=0)[:, 0]
-    return answers
+def load(path: Path = artifacts.SERVING) -> Callable[[list[str]], NDArray[np.float32]]:
+    """The model in a folder, as a function of texts."""
+    model = tf.saved_model.load(str(path))  # without this the signature would be gone: it does not hold the model
+    return lambda texts: model.signatures["serving_default"](text=tf.constant(texts, tf.string))["probability"].numpy()
 
 
-@pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
-@pytest.mark.parametrize(("hidden", "activation"), [([], "relu"), ([5], "tanh"), ([16, 16], "relu"), ([40], "gelu")])
-def test_texts_get_the_answers_of_their_dense_rows(
-    folder: Path, tokenizer: str, hidden: list[int], activation: str
+def dense(cut: list[list[str]]) -> NDArray[np.float32]:
+    """Multi-hot rows of words, in which "?" is a word that no column stands for."""
+    rows = np.zeros((len(cut), len(WORDS)), np.float32)
+    rows[:, 1] = 1
+    for row, words in zip(rows, cut, strict=True):
+        row[[2 if word == "?" else WORDS.index(word) for word in words]] = 1
+    return rows
+
+
+@pytest.mark.parametrize("hidden", [[], [40], [16, 16]])
+@pytest.mark.parametrize(("tokenizer", "texts"), [("keras", KERAS), ("unicode", UNICODE)])
+def test_a_text_has_the_probability_of_its_words(
+    settings: Train, tokenizer: str, texts: dict[str, list[str]], hidden: list[int]
 ) -> None:
-    columns = Columns([*SPECIAL, *WORDS], tokenizer)
-    model = network(len(columns.words), hidden, activation)
-    artifacts.write_serving(serving.saved_model(model, columns))
-    loaded = tf.saved_model.load(str(artifacts.SERVING)).signatures["serving_default"]
-    answers = loaded(text=tf.constant(TEXTS))["probability"].numpy()
-    np.testing.assert_allclose(answers, expected(model, columns, TEXTS), atol=1e-6)
-    assert len(set(answers.tolist())) > 5
-    for text, answer in zip(TEXTS, answers, strict=True):
-        assert loaded(text=tf.constant([text]))["probability"].numpy() == pytest.approx(answer, abs=1e-6)
-    assert loaded(text=tf.constant([], tf.string))["probability"].shape == (0,)
+    model = network.build(len(WORDS), settings.model_copy(update={"hidden_units": hidden}))
+    artifacts.write_serving(serving.saved_model(model, Columns(WORDS, tokenizer)))
+    answer, expected = load(), model.predict(dense(list(texts.values())), verbose=0)[:, 0]
+    np.testing.assert_allclose(answer(list(texts)), expected, atol=1e-6)
+    np.testing.assert_allclose(answer(list(texts)[2:3]), expected[2:3], atol=1e-6)
+    assert answer([]).shape == (0,)
 
 
-def random_texts() -> list[str]:
-    """Texts of characters from everywhere, letters and marks more often than their share."""
-    generator = np.random.default_rng(5)
-    everywhere = generator.integers(1, 0x110000, 4000)
-    common = np.array(
-        [*range(1, 0x250), *range(0x300, 0x370), *range(0x900, 0x980), 0x2019, 0x200C, 0x200D, 0x27, 0x20]
-    )
-    texts = []
-    for number in range(400):
-        codes = generator.choice(everywhere if number % 4 == 0 else common, 40)
-        texts.append("".join(chr(code) for code in codes if not 0xD800 <= code < 0xE000))
-    return texts
+def test_every_word_counts_and_none_counts_twice(settings: Train) -> None:
+    """So that the test above could fail: texts that differ in one word differ in their probability."""
+    model = network.build(len(WORDS), settings.model_copy(update={"hidden_units": []}))
+    artifacts.write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
+    texts = ["a", "a film", "a film grand", "a film grand unheard"]
+    assert len(set(load()(texts).tolist())) == len(texts)
+    np.testing.assert_array_equal(load()(["grand film grand a a film"]), load()(texts[2:3]))
 
 
-@pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
-def test_texts_are_cut_into_the_words_that_the_pipeline_cuts(tokenizer: str) -> None:
-    texts = [*TEXTS, *random_texts()]
-    in_graph = text_ops.TOKENIZERS[tokenizer]
-    cut = in_graph.cut(tf.constant(texts)).numpy()
-    for text, words in zip(texts, cut, strict=True):
-        found = [word for word in words.decode().split(" ") if word]
-        assert found == [in_graph.spell(word) for word in TOKENIZERS[tokenizer](text)], ascii(text)
+def test_two_models_in_one_process_keep_their_words_apart(settings: Train) -> None:
+    model = network.build(len(WORDS), settings)
+    answers = []
+    for words in (WORDS, [*WORDS[:4], *reversed(WORDS[4:])]):
+        artifacts.write_serving(serving.saved_model(model, Columns(words, "keras")))
+        answers.append(load())
+    first, second = answers
+    np.testing.assert_array_equal(first(["a film"]), second(["end\0 z"]))
+    assert first(["a film"]) != second(["a film"])
 
 
-EXPORT = """
-import hashlib, sys
-import numpy as np, tensorflow as tf
-for _ in range(int(sys.argv[1])):  # what the process did before must not show
-    tf.function(lambda x: x * 2)(tf.constant(1.0))
-from stages import artifacts
-from stages.artifacts import Columns
-from stages.train import serving
-from tests.train.test_serving import SPECIAL, WORDS, network
-columns = Columns([*SPECIAL, *WORDS], sys.argv[2])
-artifacts.write_serving(serving.saved_model(network(len(columns.words), [16, 16]), columns))
+WRITE = """
+import sys
+import keras, tensorflow as tf
+from stages import artifacts, params
+from stages.train import network, serving
+for _ in range(int(sys.argv[1])):  # a history, which TensorFlow numbers
+    tf.function(lambda x: tf.nn.silu(x))(tf.ones(3))
+words = ["<padding>", "<start>", "<unknown>", "<unused>", *(f"word{number}" for number in range(50))]
+settings = params.load().train.model_copy(update={"activation": "silu"})
+for tokenizer in ("keras", "unicode"):
+    model = serving.saved_model(network.build(len(words), settings), artifacts.Columns(words, tokenizer))
+    artifacts.write_serving(model)
+    artifacts.SERVING.rename(tokenizer)
 """
 
 
-@pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
-def test_the_files_are_the_same_from_every_process_and_load_anywhere(tmp_path: Path, tokenizer: str) -> None:
-    digests = []
-    for seed, before in (("0", "0"), ("1", "9")):
-        folder = tmp_path / f"run {seed}"
+def test_the_bytes_depend_on_the_network_alone(tmp_path: Path) -> None:
+    written = []
+    for number, seed in enumerate(("1", "22")):
+        folder = tmp_path / f"process-{number}"
         folder.mkdir()
-        subprocess.run(
-            [sys.executable, "-c", EXPORT, before, tokenizer],
-            cwd=folder, check=True, capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed},
-        )  # fmt: skip
-        files = sorted(path for path in (folder / artifacts.SERVING).rglob("*") if path.is_file())
-        assert [path.name for path in files] == ["saved_model.pb"]
-        digests.append(hashlib.sha256(files[0].read_bytes()).hexdigest())
-        for place in (str(ROOT), str(tmp_path), sys.prefix):
-            assert place.encode() not in files[0].read_bytes()
-    assert digests[0] == digests[1]
+        shutil.copy(ROOT / "params.yaml", folder)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", WRITE, str(number)], cwd=folder, check=True, env=environment)
+        files = [path for name in ("keras", "unicode") for path in sorted((folder / name).rglob("*"))]
+        written.append({path.relative_to(folder): path.read_bytes() for path in files if path.is_file()})
+    assert written[0] == written[1]
+    assert len(written[0]) == 2
+    for content in written[0].values():
+        for trace in (str(tmp_path), str(ROOT), sys.prefix, "serving.py"):
+            assert trace.encode() not in content
 
-    code = (
-        "import sys, tensorflow as tf; m = tf.saved_model.load(sys.argv[1]).signatures['serving_default']; "
-        "print(float(m(text=tf.constant(['the film']))['probability'][0]))"
+
+READ = """
+import importlib.util, tensorflow as tf
+assert importlib.util.find_spec("stages") is None
+model = tf.saved_model.load("moved")
+answer = model.signatures["serving_default"]
+print(answer.structured_input_signature[1]["text"].shape, answer.structured_outputs["probability"].shape)
+print(*answer(text=tf.constant(["A grand film!", "Ángela"]))["probability"].numpy().tolist())
+"""
+
+
+def test_tensorflow_alone_loads_it_and_says_nothing(settings: Train, tmp_path: Path) -> None:
+    model = network.build(len(WORDS), settings)
+    artifacts.write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    artifacts.SERVING.rename(elsewhere / "moved")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", READ], cwd=elsewhere, check=True, capture_output=True, text=True, env=environment
     )
-    alone = subprocess.run(
-        [sys.executable, "-P", "-c", code, folder / artifacts.SERVING],
-        cwd=tmp_path, check=True, capture_output=True, text=True,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-    )  # fmt: skip
-    columns = Columns([*SPECIAL, *WORDS], tokenizer)
-    answer = expected(network(len(columns.words), [16, 16]), columns, ["the film"])[0]
-    assert float(alone.stdout) == pytest.approx(answer, abs=1e-6)
+    shapes, probabilities = done.stdout.splitlines()
+    assert shapes == "(None,) (None,)"
+    expected = model.predict(dense([["a", "grand", "film"], ["Ángela"]]), verbose=0)[:, 0]
+    np.testing.assert_allclose([float(value) for value in probabilities.split()], expected, atol=1e-6)
+    assert "warning:tensorflow" not in done.stderr.lower()
+    assert "fingerprint" not in done.stderr.lower()

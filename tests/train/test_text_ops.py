@@ -1,0 +1,49 @@
+"""The tokenizers as TensorFlow operations against those of `download`, which have tests of their own."""
+
+import random
+import sys
+import unicodedata
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stages.download import text
+from stages.train import text_ops
+
+ALL = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) != "Cs"]
+ASSIGNED = [c for c in ALL if unicodedata.category(c) not in ("Cn", "Co")]
+MARKS = [c for c in ASSIGNED if unicodedata.combining(c)]
+
+
+def words(name: str, samples: list[str]) -> list[list[str]]:
+    """What the operations make of texts, composed as the vocabulary is."""
+    cut = text_ops.TOKENIZERS[name].cut(tf.constant(np.array([sample.encode() for sample in samples], object)))
+    spaced = [content.decode() for content in cut.numpy()]
+    if name == "unicode":
+        spaced = [unicodedata.normalize("NFC", content) for content in spaced]
+    return [[word for word in content.split(" ") if word] for content in spaced]
+
+
+@pytest.mark.parametrize("name", ["keras", "unicode"])
+def test_every_character_does_what_it_does_to_the_tokenizer(name: str) -> None:
+    some = [*ASSIGNED, *ALL[::499]]  # those that stand for nothing are all alike
+    samples = ["".join(f"a{c}b {c} " for c in some[start : start + 500]) for start in range(0, len(some), 500)]
+    assert words(name, samples) == [text.TOKENIZERS[name](sample) for sample in samples]
+
+
+@pytest.mark.parametrize("name", ["keras", "unicode"])
+def test_characters_in_any_order_are_cut_as_by_the_tokenizer(name: str) -> None:
+    """Marks in the wrong order, at the start of a text or of a word, and joiners by themselves among them."""
+    generator = random.Random(5)
+    many = [*"aZ '_-\u2019\u200c\u200d\r\n\xa0\x00", "\u0345"]
+    samples = [
+        "".join(generator.choice(generator.choice([many, MARKS, ASSIGNED])) for _ in range(generator.randint(0, 40)))
+        for _ in range(5000)
+    ]
+    assert words(name, samples) == [text.TOKENIZERS[name](sample) for sample in samples]
+
+
+@pytest.mark.parametrize("name", ["keras", "unicode"])
+def test_no_texts_are_cut_into_none(name: str) -> None:
+    assert words(name, []) == []
