@@ -108,4 +108,4 @@ def test_verify_without_the_committed_source_compares_two_runs(
 def test_a_mirror_given_relative_to_the_project_is_found_from_a_clone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMDB_MIRROR", "../shared/data#sha256=0123")
     monkeypatch.setenv("ACLIMDB_MIRROR", "https://example.org/data")
-    assert verify._mirrors() == {"IMDB_MIRROR": f"{ROOT.parent / 'shared' / 'data'}#sha256=0123"}
+    assert verify._mirrors() == {"IMDB_MIRROR": f"{(ROOT.parent / 'shared' / 'data').resolve()}#sha256=0123"}
