@@ -3,7 +3,10 @@
 import sys
 from importlib.util import find_spec
 
-_NEEDED = ("keras", "matplotlib", "numpy", "pyarrow", "pydantic", "requests", "ruamel", "scipy", "tensorflow", "tqdm")
+_NEEDED = (
+    "jinja2", "keras", "matplotlib", "numpy", "pyarrow", "pydantic", "requests", "ruamel", "scipy", "sklearn",
+    "tensorflow", "tqdm",
+)  # fmt: skip
 
 if _missing := [name for name in _NEEDED if find_spec(name) is None]:
     sys.exit(

@@ -85,8 +85,10 @@ def _reading(path: Path, stage: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise UserError(f"{path} is missing: build it with `dvc repro {stage}`") from None
-    except (pa.ArrowException, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}): {remedy}") from None
+    except (pa.ArrowException, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} cannot be read ({(str(error) or type(error).__name__).splitlines()[0]}): {remedy}"
+        ) from None
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
@@ -198,3 +199,18 @@ def test_no_times_in_the_model_file(folder: Path) -> None:
     with zipfile.ZipFile(artifacts.MODEL) as members:
         assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")
+
+
+def test_columns_without_a_tokenizer_are_damage(folder: Path) -> None:
+    artifacts.FEATURES.mkdir(parents=True)
+    pq.write_table(pa.table({"column": [0], "word": ["<padding>"]}), artifacts.FEATURES_COLUMNS)
+    with pytest.raises(UserError, match=r"columns.parquet cannot be read .*: rebuild it with `dvc repro --force"):
+        artifacts.read_columns()
+
+
+def test_damage_that_has_no_text_is_named_by_its_kind() -> None:
+    with (
+        pytest.raises(UserError, match=r"a.npz cannot be read \(EOFError\)"),
+        artifacts._reading(Path("a.npz"), "train"),
+    ):
+        raise EOFError

@@ -12,17 +12,17 @@ def main() -> None:
     settings = params.load().model_dump()
     # Here, because TensorFlow takes seconds to import.
     from stages.evaluate import bootstrap, charts, figures, metrics, report, reviews
-    from stages.train import loop, rows
+    from stages.train import loop, network, rows
 
     source, history = artifacts.read_source(), artifacts.read_history()
-    network = artifacts.read_model()
-    labels, probabilities = loop.predict(network, rows.of("test"))
+    model = artifacts.read_model()
+    labels, probabilities = loop.predict(model, rows.of("test"))
     artifacts.write_predictions(labels, probabilities)
 
-    loss = metrics.losses(network, labels, probabilities)
+    loss = network.losses(model, labels, probabilities)
     values = metrics.figures(loss, labels, probabilities)
     intervals = bootstrap.intervals(loss, labels, probabilities, values)
-    numbers = metrics.summary(source, network.input_shape[1], history, values, intervals)
+    numbers = metrics.summary(source, model.input_shape[1], history, values, intervals)
     artifacts.write_metrics(numbers)
     for name, value in values.items():
         console.say(f"test {name:26} {value:.4f}  ({intervals[name].low:.4f} to {intervals[name].high:.4f})")
@@ -35,8 +35,8 @@ def main() -> None:
         for chart in run + test:
             figures.png(chart, source.name, folder / f"{chart.name}.png")
     drawings = [report.drawing(chart, figures.svg(chart)) for chart in run + test]
-    told = reviews.worth_reading(network, labels, probabilities)
-    artifacts.write_report(report.render(numbers, settings, drawings, reviews.hardest(network), told))
+    told = reviews.worth_reading(model, labels, probabilities)
+    artifacts.write_report(report.render(numbers, settings, drawings, reviews.hardest(model), told))
     console.say(f"-> {artifacts.METRICS}, {artifacts.PREDICTIONS}, {artifacts.PLOTS}, {artifacts.FIGURES}")
     console.say(f"-> {artifacts.REPORT}: open it in a browser")
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
@@ -45,15 +44,6 @@ def summary(
         # Lists, which DVC's tables leave out: with a column for either end nothing else could be seen there.
         "test_interval": {name: [round(end, 6) for end in ends] for name, ends in intervals.items()},
     }
-
-
-def losses(
-    network: keras.Sequential, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """The loss that the network was trained with, row by row: (rows,)."""
-    loss = keras.losses.get(network.loss)
-    each = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    return np.asarray(each(labels[:, None], probabilities[:, None]), np.float64)
 
 
 def figures(

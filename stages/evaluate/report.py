@@ -22,7 +22,7 @@ _HARMFUL = re.compile(
     # and U+200D are part of words in several scripts, and stay.
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_ACRONYMS = {"auc", "roc", "pr", "mcc", "ece", "f1"}
+_ACRONYMS = {"auc", "roc", "f1"}
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class Drawing:
 
 
 def drawing(chart: Chart, svg: str) -> Drawing:
-    """A chart with its picture and its table, floats to three decimals."""
-    rows = [[round(cell, 3) if isinstance(cell, float) else cell for cell in row] for row in chart.rows]
-    return Drawing(chart.title, chart.description, svg, [_label(name) for name in chart.columns], rows)
+    """A chart with its picture and its table."""
+    return Drawing(chart.title, chart.description, svg, [_label(name) for name in chart.columns], chart.rows)
 
 
 def render(
@@ -148,13 +147,9 @@ def _signed(log_odds: float) -> str:
 
 def _chance(probability: float) -> str:
     """A probability, never rounded to certainty."""
-    return (
-        f"{probability:.4f}"
-        if 0.0001 <= probability <= 0.9999
-        else ">\u00a00.9999"
-        if probability > 0.5
-        else "<\u00a00.0001"
-    )
+    if probability > 0.9999:
+        return ">\u00a00.9999"
+    return f"{probability:.4f}" if probability >= 0.0001 else "<\u00a00.0001"
 
 
 def _label(name: str) -> str:

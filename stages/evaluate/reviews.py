@@ -173,7 +173,7 @@ def _marks(columns: NDArray[np.int32], falls: NDArray[np.float64]) -> dict[int, 
 
 def hardest(network: keras.Sequential) -> Pushes:
     """The words that push hardest in the first reviews of the test split."""
-    first = artifacts.read_part(rows.of("test")[0].part).matrix[:_LOOKED_AT]
+    first = next(rows.batches(rows.of("test"), _LOOKED_AT)).matrix[:_LOOKED_AT]
     return pushes(first, explain.leave_one_out(network, first), artifacts.read_columns().words)
 
 

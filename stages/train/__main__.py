@@ -23,7 +23,7 @@ def main() -> None:
     history = [artifacts.Epoch(number, **values) for number, values in enumerate(logs, start=1)]
     artifacts.write_history(history)
 
-    epochs = loop.best(history).epoch if settings.epochs == "best" else settings.epochs
+    epochs = loop.best(artifacts.read_history()).epoch if settings.epochs == "best" else settings.epochs
     console.say(f"final network: {rows.count(training):,} rows, {epochs} epochs")
     trainer.reset()
     trainer.fit(training, epochs)

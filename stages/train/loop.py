@@ -13,8 +13,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stages.artifacts import Epoch
-from stages.console import say
-from stages.params import Train
+from stages.console import UserError, say
+from stages.params import PARAMS, Train
 from stages.train import rows, sparse
 from stages.train.rows import Piece
 from stages.train.sparse import Blocks
@@ -149,6 +149,11 @@ class Trainer:
                 for each in blocks:
                     (self._test if validation else self._train)(*each.blocks)
                 logs |= {f"val_{name}" if validation else name: value for name, value in _logs(self.network).items()}
+            if not np.isfinite(list(logs.values())).all():
+                raise UserError(
+                    f"{PARAMS}: training diverged in epoch {epoch}, {logs}; expected numbers: lower "
+                    f"train.learning_rate, which is {self._settings.learning_rate}, or try another train.optimizer"
+                )
             values = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
             say(f"epoch {epoch:{len(str(epochs))}}/{epochs}  {values}")
             history.append(logs)

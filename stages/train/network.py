@@ -5,7 +5,9 @@ from types import ModuleType
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.params import PARAMS, Train
@@ -39,21 +41,34 @@ def build(columns: int, settings: Train) -> keras.Sequential:
     return network
 
 
+def losses(
+    network: keras.Sequential, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The loss that the network was compiled with, row by row: (rows,)."""
+    loss = keras.losses.get(network.loss)
+    each = loss.call if isinstance(loss, keras.losses.Loss) else loss
+    return np.asarray(each(labels[:, None], probabilities[:, None]), np.float64)
+
+
 def _try_out(network: keras.Sequential, settings: Train) -> None:
     """Refuse an activation or a loss that Keras knows, but that is not made for one probability per review."""
     try:
-        probabilities = network(tf.zeros((2, network.input_shape[1])))
+        network(tf.zeros((2, network.input_shape[1])))
     except Exception:  # Keras and TensorFlow raise what they like here
         raise UserError(
             f"{PARAMS}: train.activation is {settings.activation!r}; expected one that takes and gives a number a unit"
         ) from None
+    labels, probabilities = np.array([[0, 1, 0, 1], [0.2, 0.8, 0.8, 0.2]], np.float32)
     try:
-        network.compute_loss(y=tf.constant([[0.0], [1.0]]), y_pred=probabilities)
+        right, wrong = losses(network, labels, probabilities).reshape(2, 2)
+        fits = right.sum() < wrong.sum()
     except Exception:
+        fits = False
+    if not fits:
         raise UserError(
             f"{PARAMS}: train.loss is {settings.loss!r}; expected one that compares a probability with 0 or 1, "
             "such as binary_crossentropy"
-        ) from None
+        )
 
 
 def _named(module: ModuleType, key: str, name: str) -> Any:

@@ -9,6 +9,7 @@ from sklearn.calibration import calibration_curve
 
 from stages.console import UserError
 from stages.evaluate import bootstrap, charts, metrics
+from stages.train import network
 
 
 def example(rows: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -50,11 +51,11 @@ def by_scikit_learn(
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "MeanSquaredError", "hinge", "BinaryFocalCrossentropy"])
 def test_the_losses_of_the_rows_have_kerass_loss_for_mean(loss: str) -> None:
     labels, probabilities = example(300)
-    network = keras.Sequential([keras.Input((1,)), keras.layers.Identity()])
-    network.compile(loss=loss)
-    expected = network.evaluate(probabilities[:, None], labels[:, None], verbose=0)
-    assert metrics.losses(network, labels, probabilities).mean() == pytest.approx(expected, abs=1e-6)
-    assert metrics.losses(network, labels, probabilities).shape == (300,)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Identity()])
+    model.compile(loss=loss)
+    expected = model.evaluate(probabilities[:, None], labels[:, None], verbose=0)
+    assert network.losses(model, labels, probabilities).mean() == pytest.approx(expected, abs=1e-6)
+    assert network.losses(model, labels, probabilities).shape == (300,)
 
 
 def test_resamples_give_what_scikit_learn_makes_of_repeated_rows() -> None:

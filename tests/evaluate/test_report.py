@@ -173,8 +173,8 @@ def test_the_colours_stand_out_from_every_background() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. A person may do without it, CI may not."""
-    program = shutil.which("chromium")
+    """Debian's Chromium, or Chrome. A person may do without it, CI may not."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
     if not program:
         if os.environ.get("CI"):
             pytest.fail("CI tests the report in a browser: install chromium")

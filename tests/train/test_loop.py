@@ -12,6 +12,7 @@ from tensorflow.python.eager import context
 
 from stages import params
 from stages.artifacts import Epoch, Features
+from stages.console import UserError
 from stages.params import Train
 from stages.train import loop, network, rows
 from tests.conftest import ROOT, write_features
@@ -112,6 +113,15 @@ def test_no_operation_depends_on_the_make_of_the_processor(settings: Train, opti
     operations = {node.op for node in nodes}
     assert "SparseTensorDenseMatMul" in operations
     assert not operations & {"Reciprocal", "Inv", "Rsqrt", "ReciprocalGrad", "InvGrad", "RsqrtGrad"}
+
+
+def test_a_run_that_diverges_is_ended_with_what_to_lower(settings: Train) -> None:
+    settings = settings.model_copy(update={"optimizer": "sgd", "loss": "mean_squared_error", "activation": "linear"})
+    settings = settings.model_copy(update={"learning_rate": 1e30})
+    write_features(features(300), "train", 1)
+    trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
+    with pytest.raises(UserError, match=r"^params.yaml: training diverged in epoch \d+, .*lower train.learning_rate"):
+        trainer.fit(rows.of("train"), 20)
 
 
 def test_reset_gives_the_run_of_a_fresh_network(settings: Train) -> None:

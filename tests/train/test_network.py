@@ -61,6 +61,8 @@ def test_the_seed_decides_the_weights(settings: Train) -> None:
         ("activation", "rleu", "train.activation is 'rleu'; expected a name in keras.activations, such as relu"),
         ("loss", "binary_crosentropy", "such as binary_crossentropy"),
         ("loss", "ctc", "train.loss is 'ctc'; expected one that compares a probability with 0 or 1"),
+        ("loss", "dice", "train.loss is 'dice'; expected one that compares a probability with 0 or 1"),
+        ("loss", "categorical_crossentropy", "train.loss is 'categorical_crossentropy'; expected one that compares"),
         ("activation", "glu", "train.activation is 'glu'; expected one that takes and gives a number a unit"),
         ("optimizer", "LossScaleOptimizer", "train.optimizer is 'LossScaleOptimizer'"),
         ("optimizer", "get", "train.optimizer is 'get'"),
