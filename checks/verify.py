@@ -49,8 +49,8 @@ def run(clone: Path) -> tuple[Result, Result]:
     (clone / ".venv").symlink_to(ROOT / ".venv")
     committed = Result.of(clone)
     # Of its own, whatever this person's settings say: a cache that is shared would hand out what is to be computed.
-    cache = ["config", "--quiet", "--local", "cache.dir", clone / ".dvc" / "cache"]
-    subprocess.run([ROOT / ".venv/bin/dvc", *cache], cwd=clone, check=True)
+    cache = clone / ".dvc" / "cache"
+    subprocess.run([ROOT / ".venv/bin/dvc", "config", "--quiet", "--local", "cache.dir", cache], cwd=clone, check=True)
     done = subprocess.run([ROOT / ".venv/bin/dvc", "repro"], cwd=clone, check=False, env=os.environ | _mirrors())
     if done.returncode:
         sys.exit(f"error: `dvc repro` failed with {done.returncode} in a clean clone")
