@@ -153,10 +153,10 @@ def table(project: Project) -> dict[str, list[str]]:
         assert project.changes() == [], f"{key}: undone, and results are not as before"
     for module in project.modules:
         path = project.folder / module
-        before = path.read_bytes()
-        path.write_bytes(before + b"# changed\n")
+        source = path.read_bytes()
+        path.write_bytes(source + b"# changed\n")
         rows[f"module {module}"] = project.run()
-        path.write_bytes(before)
+        path.write_bytes(source)
         assert project.run() == [], f"{module}: undone, and still a stage runs"
         assert project.changes() == [], f"{module}: undone, and results are not as before"
     for outs in project.outs.values():
