@@ -75,6 +75,8 @@ def replacing(path: Path) -> Iterator[Path]:
         if beside.is_dir():
             _remove(path)
         beside.replace(path)
+    except BrokenPipeError:  # of what is printed meanwhile
+        raise
     except OSError as error:
         raise UserError(f"{path} cannot be written ({_first_line(error)}): see to that, then run it again") from None
     finally:

@@ -13,7 +13,9 @@ class UserError(Exception):
     """Something the user can mend: its text says what was wrong, where, what was expected and what to do."""
 
 
-NO_MEMORY = "memory ran out: free some, or lower vectorize.rows_per_part or train.batch_size in params.yaml"
+NO_MEMORY = (
+    "memory ran out: free some, or lower vectorize.rows_per_part, train.batch_size or train.hidden_units in params.yaml"
+)
 
 
 class UsageError(UserError):
@@ -22,7 +24,12 @@ class UsageError(UserError):
 
 def say(line: str) -> None:
     """Print one line at once, so that it is seen while the work goes on."""
-    print(line, flush=True)
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(f"what is printed cannot be written ({error.strerror}): see where it goes") from None
 
 
 def run(
@@ -62,13 +69,16 @@ def run(
         parser.error(str(error))
     except UserError as error:
         sys.exit(f"error: {error}")
-    except MemoryError:
-        sys.exit(f"error: {NO_MEMORY}")
     except OSError as error:
         sys.exit(f"error: {error.filename or 'I/O'}: {error.strerror or error}")
     except _Stopped as stopped:
         print("interrupted: no result was left half-written", file=sys.stderr)
         sys.exit(128 + stopped.number)
+    except Exception as error:
+        # TensorFlow's error for this goes by its name, since importing it takes seconds.
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+            sys.exit(f"error: {NO_MEMORY}")
+        raise
     sys.exit(0)
 
 

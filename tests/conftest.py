@@ -17,6 +17,8 @@ from stages import artifacts
 from stages.artifacts import Columns, Features, Reviews, Source
 
 ROOT = Path(__file__).resolve().parent.parent
+UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
+"""Goes before a command: root may write and read anywhere, unless it gives that up."""
 FAULTS = ROOT / "docs" / "faults.md"
 SHARED = ROOT.parent / "shared" / "data"
 SHARED_MIRROR = f"{SHARED}#sha256=6814c0beea01878740d178d45caaf84fa878f5f452bd5f6bb6b5e3add8655f32"
