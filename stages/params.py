@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -24,15 +24,26 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+def _inside(name: str) -> str:
+    """The name of a file in the folder, or below it: DVC does not watch what is elsewhere."""
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError
+    return name
+
+
+_FileName = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+
+
 class Files(_Section):
     """Your own reviews: read by the source `files`. Columns and labels are as in `stages.download.files`."""
 
     folder: Annotated[str, Field(min_length=1, description="the path of a folder, a dependency of the stage")]
     train: Annotated[
-        str, Field(min_length=1, description="the name of a .csv, .jsonl, .ndjson or .parquet file in that folder")
+        _FileName, Field(description="the name of a .csv, .jsonl, .ndjson or .parquet file in data.files.folder")
     ]
     test: Annotated[
-        Annotated[str, Field(min_length=1)] | None,
+        _FileName | None,
         Field(description="a name like train's, or null: test_share of the rows of train are tested on"),
     ]
     text: Annotated[
@@ -103,7 +114,7 @@ class Train(_Section):
 
 
 class Params(_Section):
-    """All of params.yaml."""
+    """All of params.yaml; `evaluate` shows it in the report."""
 
     data: Annotated[Data, Field(description="a section")]
     vectorize: Annotated[Vectorize, Field(description="a section")]

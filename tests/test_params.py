@@ -77,3 +77,13 @@ def test_what_is_not_a_mapping_of_sections_is_refused(folder: Path, content: byt
 def test_a_missing_file_is_named(folder: Path) -> None:
     with pytest.raises(UserError, match=r"params\.yaml is missing"):
         params.load()
+
+
+@pytest.mark.parametrize("name", ["../reviews.csv", "/data/reviews.csv", "more/../../reviews.csv"])
+def test_reviews_that_dvc_does_not_watch_are_refused(folder: Path, name: str) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(text.replace("test: null", f"test: {name}"))
+    with pytest.raises(UserError, match=rf"data.files.test is '{name}'; expected a name like train's"):
+        params.load()
+    (folder / "params.yaml").write_text(text.replace("test: null", "test: more/reviews.csv"))
+    assert params.load().data.files.test == "more/reviews.csv"

@@ -1,10 +1,12 @@
 """Getting a file from a folder or an address, and being sure that it is the right one."""
 
+import atexit
 import fcntl
 import hashlib
 import http.client
 import os
 import re
+import shutil
 import tempfile
 import threading
 import time
@@ -86,7 +88,11 @@ def _cache() -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multihot"
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="multihot-"))
+    if os.access(folder, os.W_OK):
+        return folder
+    temporary = tempfile.mkdtemp(prefix="multihot-")
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    return Path(temporary)
 
 
 def _digest(path: Path, algorithm: str) -> str:

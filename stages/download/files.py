@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages.console import UserError, say
-from stages.download import tables
+from stages.download import fetch, tables
 from stages.download.corpus import Corpus
 from stages.download.encoder import Encoder
 from stages.download.text import Tokenizer
@@ -30,6 +30,7 @@ def load(settings: Files, tokenizer: Tokenizer) -> Corpus:
     validation; the test rows stay in the order of the file, so that predictions can be laid beside it.
 
     Raises:
+        fetch.Unavailable: a file is not there.
         UserError: a file cannot be used as it is; says why, and what to do.
     """
     encoder = Encoder(tokenizer)
@@ -49,6 +50,8 @@ def load(settings: Files, tokenizer: Tokenizer) -> Corpus:
 def _read(name: str, settings: Files, encoder: Encoder, texts: "array[int]") -> int:
     """Pass the rows of a file on, and return how many there were."""
     path = Path(settings.folder).expanduser() / name
+    if not path.is_file():
+        raise fetch.Unavailable(f"{path} is not a file: put one there, or correct data.files in params.yaml")
     before = len(texts)
     for row in tqdm(tables.rows(path, settings.text, settings.label), path.name, unit=" reviews", disable=None):
         encoder.add(row.text, meaning(row, settings.positive))

@@ -20,7 +20,7 @@ def main() -> None:
     artifacts.write_predictions(labels, probabilities)
 
     loss = network.losses(model, labels, probabilities)
-    values = metrics.figures(loss, labels, probabilities)
+    values = metrics.measure(loss, labels, probabilities)
     intervals = bootstrap.intervals(loss, labels, probabilities, values)
     numbers = metrics.summary(source, len(columns.words), history, values, intervals)
     artifacts.write_metrics(numbers)

@@ -5,6 +5,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+LEAST = 0.005
+"""Log-odds: what a word contributes to be shown, two decimals of it."""
 _AT_A_TIME = 2048
 """Entries at a time: few enough to stay in the processor's cache, and in memory where a layer is wide."""
 

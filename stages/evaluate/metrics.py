@@ -27,8 +27,8 @@ def summary(
         source: where the reviews came from.
         columns: of the features.
         history: the hold-out run.
-        test: the final network's figures on the test split, as `figures` gives them.
-        intervals: of the same figures.
+        test: the final network's metrics on the test split, as `measure` gives them.
+        intervals: of the same metrics.
     """
     at_best = best(history)
     return {
@@ -46,7 +46,7 @@ def summary(
     }
 
 
-def figures(
+def measure(
     loss: NDArray[np.float64], labels: NDArray[np.float32], probabilities: NDArray[np.float32]
 ) -> dict[str, float]:
     """What the probabilities are worth; a review counts as positive above 0.5, as in Keras.
@@ -61,7 +61,7 @@ def figures(
         probabilities: (rows,).
 
     Raises:
-        UserError: all rows have one label, so that most figures mean nothing.
+        UserError: all rows have one label, so that most metrics mean nothing.
     """
     if len(set(labels.tolist())) < 2:
         raise UserError(

@@ -23,8 +23,6 @@ _LISTED = 15
 """Words listed for each class."""
 _MARKED = 12
 """Words marked in a review."""
-_SEEN = 0.005
-"""The smallest log-odds that two decimals show."""
 _LONGEST = 1000
 """Words told of a review: a few in a thousand of IMDB's are longer."""
 
@@ -66,8 +64,8 @@ def pushes(matrix: scipy.sparse.csr_matrix, falls: NDArray[np.float64], words: S
     order = often[np.argsort(mean[often], kind="stable")]
     told = [Push(words[column], float(mean[column]), int(held[column])) for column in order]
     return Pushes(
-        [push for push in told[: -_LISTED - 1 : -1] if push.log_odds >= _SEEN],
-        [push for push in told[:_LISTED] if push.log_odds <= -_SEEN],
+        [push for push in told[: -_LISTED - 1 : -1] if push.log_odds >= explain.LEAST],
+        [push for push in told[:_LISTED] if push.log_odds <= -explain.LEAST],
         matrix.shape[0],
     )
 
@@ -168,7 +166,7 @@ def tell(
 def _marks(columns: NDArray[np.int32], falls: NDArray[np.float64]) -> dict[int, float]:
     """The columns whose words move one answer most, the strongest first, with their log-odds."""
     strongest = np.argsort(-np.abs(falls), kind="stable")
-    worth = (columns[strongest] >= len(vocabulary.SPECIAL)) & (np.abs(falls[strongest]) >= _SEEN)
+    worth = (columns[strongest] >= len(vocabulary.SPECIAL)) & (np.abs(falls[strongest]) >= explain.LEAST)
     return {int(columns[entry]): float(falls[entry]) for entry in strongest[worth][:_MARKED]}
 
 

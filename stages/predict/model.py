@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.artifacts import Columns, Features, Reviews
+from stages.console import UserError
 from stages.download.tables import Row
 from stages.download.text import TOKENIZERS
 from stages.evaluate import explain
@@ -120,13 +121,19 @@ class Model:
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows, some at a time; those before an unreadable one come before its error."""
     chunk: list[Row] = []
     characters = 0
-    for row in rows:
-        chunk.append(row)
-        characters += len(row.text)
-        if len(chunk) == _ROWS or characters >= _CHARACTERS:
+    try:
+        for row in rows:
+            chunk.append(row)
+            characters += len(row.text)
+            if len(chunk) == _ROWS or characters >= _CHARACTERS:
+                yield chunk
+                chunk, characters = [], 0
+    except UserError:
+        if chunk:
             yield chunk
-            chunk, characters = [], 0
+        raise
     if chunk:
         yield chunk

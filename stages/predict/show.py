@@ -4,14 +4,13 @@ import json
 import re
 
 from stages.download.text import Tokenizer
+from stages.evaluate import explain
 from stages.predict.model import Answer
 
 _WIDTH = 72
 """Characters that are shown of a text, where it is not explained."""
 _STRONGEST = 5
 """Words shown for positive, and as many for negative."""
-_LEAST = 0.005
-"""Log-odds: what a word contributes to be shown, two decimals of it."""
 _GREEN, _RED, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[0m"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """What a terminal might take for a command."""
@@ -41,8 +40,8 @@ def for_people(answer: Answer, tokenizer: Tokenizer, *, colour: bool) -> str:
     text = _CONTROL.sub(" ", " ".join(answer.text.split()))
     ranked = list(answer.contributions.items())
     speaking = {
-        "for": [(word, value) for word, value in ranked[:_STRONGEST] if value >= _LEAST],
-        "against": [(word, value) for word, value in ranked[: -_STRONGEST - 1 : -1] if value <= -_LEAST],
+        "for": [(word, value) for word, value in ranked[:_STRONGEST] if value >= explain.LEAST],
+        "against": [(word, value) for word, value in ranked[: -_STRONGEST - 1 : -1] if value <= -explain.LEAST],
     }
     if colour:
         text = _coloured(text, dict(speaking["for"] + speaking["against"]), tokenizer)

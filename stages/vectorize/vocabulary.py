@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-PADDING, START, UNKNOWN = 0, 1, 2
+START, UNKNOWN = 1, 2
 SPECIAL = ("<padding>", "<start>", "<unknown>", "<unused>")
 """Columns 0 and 3 are never set; 1 is set in every review; 2 stands for any word that is not kept."""
 

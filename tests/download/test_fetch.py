@@ -1,5 +1,6 @@
 """fetch against a server on 127.0.0.1 that misbehaves in every way a test can think of."""
 
+import atexit
 import hashlib
 import random
 import re
@@ -13,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -467,10 +469,15 @@ def test_get_replaces_a_download_that_was_damaged_later(server: Server) -> None:
 
 def test_get_does_without_a_cache_folder(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cache").write_text("a file, not a folder")
+    at_exit: list[Callable[[], object]] = []
+    monkeypatch.setattr(atexit, "register", lambda *call, **options: at_exit.append(partial(*call, **options)))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     path = fetch.get(server.url, FILE)
     assert path.read_bytes() == CONTENT
     assert path.parent.parent.parent == tmp_path
+    for function in at_exit:
+        function()
+    assert not path.parent.parent.exists()
 
 
 def test_get_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

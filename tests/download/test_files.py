@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stages import params
 from stages.console import UserError
+from stages.download import __main__ as download
 from stages.download import files, text
 from stages.download.corpus import Corpus
 from stages.download.tables import Row
@@ -187,3 +189,16 @@ def test_settings_say_what_is_allowed() -> None:
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             settings(**wrong)
+
+
+def test_without_a_file_the_next_source_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    data = params.Data(
+        sources=["files", "synthetic"],
+        tokenizer="keras",
+        files=settings(),
+        synthetic=params.Synthetic(seed=1, train_rows=4, test_rows=2),
+    )
+    assert download.first(data).source == "synthetic"
+    assert "warning: train.jsonl is not a file: put one there" in capsys.readouterr().out
+    write("train.jsonl", sorted_by_label(40, 60))
+    assert download.first(data).source == "files"

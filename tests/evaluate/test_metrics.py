@@ -1,4 +1,4 @@
-"""The figures against scikit-learn and Keras, and resamples against rows that are really repeated."""
+"""The metrics against scikit-learn and Keras, and resamples against rows that are really repeated."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def cross_entropy(labels: NDArray[np.float32], probabilities: NDArray[np.float32
 def by_scikit_learn(
     labels: NDArray[np.float32], probabilities: NDArray[np.float32], weights: NDArray[np.int64] | None = None
 ) -> dict[str, float]:
-    """The same figures, of repeated rows."""
+    """The same metrics, of repeated rows."""
     if weights is not None:
         labels, probabilities = np.repeat(labels, weights), np.repeat(probabilities, weights)
     positive = probabilities > 0.5
@@ -65,16 +65,16 @@ def test_resamples_give_what_scikit_learn_makes_of_repeated_rows() -> None:
     sums = bootstrap._Sums(cross_entropy(labels, probabilities), labels.astype(np.float64), probabilities)
     for seed in range(20):
         weights = np.bincount(np.random.default_rng(seed).integers(0, 400, 400), minlength=400)
-        figures = sums.figures(weights.astype(np.float64))
+        figures = sums.measure(weights.astype(np.float64))
         assert figures == pytest.approx(by_scikit_learn(labels, probabilities, weights), abs=1e-6)
 
 
-def test_intervals_narrow_with_the_rows_and_hold_the_figure() -> None:
+def test_intervals_narrow_with_the_rows_and_hold_the_metric() -> None:
     widths = []
     for rows in (500, 8000):
         labels, probabilities = example(rows)
         loss = cross_entropy(labels, probabilities)
-        figures = metrics.figures(loss, labels, probabilities)
+        figures = metrics.measure(loss, labels, probabilities)
         intervals = bootstrap.intervals(loss, labels, probabilities, figures)
         assert intervals == bootstrap.intervals(loss, labels, probabilities, figures)  # the same each time
         for name, (low, high) in intervals.items():
@@ -91,14 +91,14 @@ def test_a_well_calibrated_networks_interval_still_holds_its_calibration_error()
     probabilities = generator.random(2000).astype(np.float32)
     labels = (generator.random(2000) < probabilities).astype(np.float32)
     loss = cross_entropy(labels, probabilities)
-    figures = metrics.figures(loss, labels, probabilities)
+    figures = metrics.measure(loss, labels, probabilities)
     low, high = bootstrap.intervals(loss, labels, probabilities, figures)["expected_calibration_error"]
     assert low <= figures["expected_calibration_error"] <= high
 
 
 def test_one_class_alone_is_refused() -> None:
     with pytest.raises(UserError, match="only positive reviews"):
-        metrics.figures(np.ones(3), np.ones(3, np.float32), np.full(3, 0.7, np.float32))
+        metrics.measure(np.ones(3), np.ones(3, np.float32), np.full(3, 0.7, np.float32))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.25, 1.0])

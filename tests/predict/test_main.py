@@ -119,8 +119,10 @@ def test_what_is_wrong_otherwise_is_said(
     with pytest.raises(UserError, match=r"^text 1 has half a character"):
         answered(capsys, [os.fsdecode(b"caf\xe9")])
     piped(monkeypatch, b"word1\n\xff\n")
+    assert capsys.readouterr().out == ""
     with pytest.raises(UserError, match=r"^standard input, line 2, byte 1 is not UTF-8"):
         answered(capsys)
+    assert len(capsys.readouterr().out.splitlines()) == 1  # the line before it is answered
     piped(monkeypatch, b"")
     with pytest.raises(UserError, match=r"^standard input is empty"):
         answered(capsys)

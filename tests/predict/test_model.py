@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from stages import artifacts
 from stages.artifacts import Columns
+from stages.console import UserError
 from stages.download.tables import Row
 from stages.predict.model import Model
 from stages.vectorize import vocabulary
@@ -135,3 +136,14 @@ def test_rows_are_taken_as_they_are_answered(model: Model, length: int) -> None:
     answers = model.answers(endless(), explain=False)
     assert len({answer.probability for answer in itertools.islice(answers, 3)}) == 1
     assert next(taken) * length < 10**7
+
+
+def test_what_comes_before_an_unreadable_row_is_answered(model: Model) -> None:
+    def broken() -> Iterator[Row]:
+        yield Row("line 1", "word1")
+        raise UserError("line 2 is empty")
+
+    answers = model.answers(broken(), explain=False)
+    assert next(answers).where == "line 1"
+    with pytest.raises(UserError, match="line 2 is empty"):
+        next(answers)
