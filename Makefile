@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro report plots bench bench-scale test verify lint format lock
+.PHONY: help install .venv repro report plots audit bench bench-scale test verify lint format lock
 
 help:  ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -20,6 +20,7 @@ install:  ## Create .venv with the pinned dependencies
 	@echo "Installing the pinned dependencies into .venv: a few minutes, 2.5 GB on disk."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@cp requirements.lock .venv/
 
 repro: install  ## Run what has changed of the pipeline, and print the metrics
@@ -38,6 +39,11 @@ plots: install  ## Draw DVC's plots on a page that needs no network
 	  javascript = javascript_bundle("window.vegaEmbed = vegaEmbed", "5.21"); \
 	  print(Path(".dvc/plots/page.html").read_text().replace("{javascript}", javascript))' > .dvc/tmp/page.html
 	@dvc plots show --html-template .dvc/tmp/page.html
+
+audit: install  ## Check the pinned dependencies for known vulnerabilities (asks the network)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group audit
+	@pip-audit --strict --progress-spinner off --require-hashes --disable-pip --requirement requirements.lock
 
 bench: install  ## Time this project beside the notebook and its peers: benchmarks/results.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'

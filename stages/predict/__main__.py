@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from stages import console
 
@@ -98,5 +98,10 @@ def _warn(text: str) -> None:
     tqdm.write(f"warning: {text}", file=sys.stderr)
 
 
-if __name__ == "__main__":
+def program() -> NoReturn:
+    """Run as `python -m stages.predict`, or as the console script `multihot-predict`."""
     console.run(main, __doc__, arguments)
+
+
+if __name__ == "__main__":
+    program()

@@ -12,8 +12,8 @@ _WIDTH = 72
 _STRONGEST = 5
 """Words shown for positive, and as many for negative."""
 _GREEN, _RED, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[0m"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""What a terminal might take for a command."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal might take for a command, or turns the direction of what follows."""
 
 
 def as_json(answer: Answer) -> str:

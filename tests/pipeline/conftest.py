@@ -21,6 +21,15 @@ SMALL: dict[str, dict[str, object]] = {
 STAGES = ("download", "vectorize", "train", "evaluate")
 
 
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "IMDB_"))},
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "DVC_NO_ANALYTICS": "1",
+    **{f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}
+"""This environment's programs first, and no one's settings."""
+
+
 class Clone:
     """A clone of the working tree, and the commands that a person would type in it."""
 
@@ -43,15 +52,10 @@ class Clone:
         self.commit("start")
 
     def run(self, *command: str, check: bool = True, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command here, with this environment's programs first and no one's settings."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "IMDB_"))}
-        env |= {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
-            "DVC_NO_ANALYTICS": "1",
-            **{f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-            **environment,
-        }
-        done = subprocess.run(command, cwd=self.folder, check=False, capture_output=True, text=True, env=env)
+        """Run a command here."""
+        done = subprocess.run(
+            command, cwd=self.folder, check=False, capture_output=True, text=True, env=ENVIRONMENT | environment
+        )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

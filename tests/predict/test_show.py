@@ -51,7 +51,7 @@ def test_long_texts_are_cut(text: str, shown: str) -> None:
 @pytest.mark.parametrize("contributions", [None, {"sun": 1.0}])
 @pytest.mark.parametrize("colour", [False, True])
 def test_no_text_gives_orders_to_a_terminal(contributions: dict[str, float] | None, colour: bool) -> None:
-    line = people(answer("rain \x1b]0;title\x07 \x9b2J \x7f\x00 rain", contributions), colour)[0]
+    line = people(answer("rain \x1b]0;title\x07 \x9b2J \u202e\x7f\x00 rain", contributions), colour)[0]
     assert line.startswith("positive  0.7500  rain  ]0;title")
     assert line.isprintable()
 
