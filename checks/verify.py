@@ -1,8 +1,9 @@
 """Does the project reproduce? `make verify` clones HEAD, runs it with an empty cache, and compares.
 
-The clone's dvc.lock and metrics are compared with the committed ones, output by output. Where the run takes another
-source than the committed one, as without a network, a second clone is run, and the two are compared. Exits with 1 and
-says what differs, from which stage on, and by how much in the metrics.
+It runs as if elsewhere: in another folder, on one core, with another hash seed, time zone, language and umask. The
+clone's dvc.lock and metrics are compared with the committed ones, output by output. Where the run takes another source
+than the committed one, as without a network, a second clone is run, on all cores and under one's own settings, and the
+two are compared. Exits with 1 and says what differs, from which stage on, and by how much in the metrics.
 """
 
 import argparse
@@ -43,7 +44,18 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, float | s
     ]
 
 
-def run(clone: Path) -> tuple[Result, Result]:
+ELSEWHERE = {"PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu", "LANG": "tr_TR.UTF-8", "LC_ALL": "C"}
+"""Settings that hardly anyone has."""
+
+
+def _elsewhere() -> None:
+    """Before a program starts: one core, and files that nobody else may read."""
+    os.umask(0o077)
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def run(clone: Path, *, elsewhere: bool) -> tuple[Result, Result]:
     """Clone HEAD, and run the pipeline there with an empty cache: what is committed, and what came out."""
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
     (clone / ".venv").symlink_to(ROOT / ".venv")
@@ -51,7 +63,10 @@ def run(clone: Path) -> tuple[Result, Result]:
     # Of its own, whatever this person's settings say: a cache that is shared would hand out what is to be computed.
     cache = clone / ".dvc" / "cache"
     subprocess.run([ROOT / ".venv/bin/dvc", "config", "--quiet", "--local", "cache.dir", cache], cwd=clone, check=True)
-    done = subprocess.run([ROOT / ".venv/bin/dvc", "repro"], cwd=clone, check=False, env=os.environ | _mirrors())
+    done = subprocess.run(
+        [ROOT / ".venv/bin/dvc", "repro"], cwd=clone, check=False,
+        env=os.environ | _mirrors() | (ELSEWHERE if elsewhere else {}), preexec_fn=_elsewhere if elsewhere else None,
+    )  # fmt: skip
     if done.returncode:
         sys.exit(f"error: `dvc repro` failed with {done.returncode} in a clean clone")
     return committed, Result.of(clone)
@@ -102,11 +117,11 @@ def main() -> None:
     if changed:
         print(f"warning: HEAD is verified, without what is not committed:\n{changed}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        expected, found = run(Path(folder, "first"))
+        expected, found = run(Path(folder, "first"), elsewhere=True)
         source, against = found.metrics["source"], "the committed ones"
         if source != expected.metrics["source"]:
             against = f"those of a second run: {expected.metrics['source']}, as committed, is out of reach"
-            _, expected = run(Path(folder, "second"))
+            _, expected = run(Path(folder, "second", "and deeper"), elsewhere=False)
     lines = differences(expected, found)
     outputs = f"{sum(len(stage['outs']) for stage in found.lock.values())} outputs on the source {source}"
     if lines:
