@@ -20,6 +20,16 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
+def one_line(text: object) -> str:
+    r"""The first line of what a library or a file says, in 200 characters that any terminal can show.
+
+    >>> one_line("no such\x1b[1m column\nin this file")
+    'no such?[1m column'
+    """
+    line = str(text).split("\n", 1)[0][:200]
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
 def run(
     main: Callable[..., None],
     description: str | None,

@@ -1,0 +1,121 @@
+"""Fuzzing with Hypothesis: whatever comes in, a documented error or a correct result, in bounded time and memory.
+
+The suite tries a few examples, always the same ones. `make fuzz MINUTES=30` spends that time on random ones, an equal
+share for each test, and prints how many it tried.
+"""
+
+import functools
+import os
+import resource
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# Hypothesis keeps tables of Unicode there, which git and DVC must not see.
+os.environ.setdefault(
+    "HYPOTHESIS_STORAGE_DIRECTORY", str(Path(__file__).resolve().parents[2] / ".pytest_cache" / "hypothesis")
+)
+
+import faulthandler
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+MINUTES = float(os.environ.get("FUZZ_MINUTES") or 0)
+SECONDS = 10
+"""What an example may take: a hundred times what any takes, since the machine may have other work."""
+GROWTH = 256 << 20
+"""Bytes that memory may grow by at an example's peak."""
+
+settings.register_profile(
+    "short", deadline=None, database=None, derandomize=True, max_examples=60, suppress_health_check=list(HealthCheck)
+)
+settings.register_profile("long", settings.get_profile("short"), derandomize=False, max_examples=1000)
+settings.load_profile("long" if MINUTES else "short")
+
+tried: Counter[str] = Counter()
+share = 0.0
+"""Seconds for each test of a long run."""
+
+
+class Hang(AssertionError):
+    """An example took more than `SECONDS`."""
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Fail when the block takes too long or too much memory, even if it swallows the exception that stops it."""
+    late = []
+
+    def stop(*_: object) -> None:
+        late.append(True)
+        raise Hang(f"no end after {SECONDS} seconds")
+
+    before = peak(anew=True)
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(SECONDS)
+    faulthandler.dump_traceback_later(12 * SECONDS, exit=True)  # the alarm waits for C code to return
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()
+        signal.signal(signal.SIGALRM, previous)
+    assert not late, f"no end after {SECONDS} seconds"
+    assert peak() - before <= GROWTH, f"memory grew by {peak() - before >> 20} MiB"
+
+
+def peak(*, anew: bool = False) -> int:
+    """The most memory that the process has had, in bytes; `anew`: from now on, where the system can do that."""
+    if anew and sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def guarded(name: str, test: Callable[..., None]) -> Callable[..., None]:
+    """A test's function of one example, counted and bounded."""
+
+    @functools.wraps(test)
+    def run(*arguments: Any, **named: Any) -> None:
+        tried[name] += 1
+        with bounded():
+            test(*arguments, **named)
+
+    return run
+
+
+def fuzzed(item: pytest.Item) -> bool:
+    return getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    global share
+    share = 60 * MINUTES / max(1, sum(map(fuzzed, items)))
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    if not fuzzed(item):
+        return (yield)
+    test = item.obj.hypothesis  # type: ignore[attr-defined]
+    inner = test.inner_test
+    test.inner_test = guarded(item.nodeid.removeprefix("tests/fuzz/"), inner)
+    end = time.monotonic() + share
+    try:
+        yield
+        while time.monotonic() < end:
+            item.runtest()
+    finally:
+        test.inner_test = inner
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if MINUTES:
+        terminalreporter.section("examples tried")
+        for name, count in tried.items():
+            terminalreporter.write_line(f"{count:>9,}  {name}")
