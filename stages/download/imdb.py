@@ -29,7 +29,7 @@ REVIEWS = fetch.Expected("imdb.npz", "sha256", "69664113be75683a8fe16e3ed0ab59fd
 WORD_INDEX = fetch.Expected("imdb_word_index.json", "md5", "bfafd718b763782e994055a2d397834f")
 
 _FACTOR, _AT_LEAST = 32, 64 << 20
-"""Bytes of memory for a byte of the npz, and for the rest; Keras's takes a third of that."""
+"""Bytes of memory for a byte of the npz, and for the rest; Keras's takes a quarter of that."""
 
 
 def load() -> Corpus:

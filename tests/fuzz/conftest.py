@@ -6,13 +6,9 @@ share for each test, and prints how many it tried.
 
 import functools
 import os
-import resource
-import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +17,13 @@ os.environ.setdefault(
     "HYPOTHESIS_STORAGE_DIRECTORY", str(Path(__file__).resolve().parents[2] / ".pytest_cache" / "hypothesis")
 )
 
-import faulthandler
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fuzz.bounds import bounded
+
 MINUTES = float(os.environ.get("FUZZ_MINUTES") or 0)
-SECONDS = 10
-"""What an example may take: a hundred times what any takes, since the machine may have other work."""
-GROWTH = 256 << 20
-"""Bytes that memory may grow by at an example's peak."""
 
 settings.register_profile(
     "short", deadline=None, database=None, derandomize=True, max_examples=60, suppress_health_check=list(HealthCheck)
@@ -41,40 +34,6 @@ settings.load_profile("long" if MINUTES else "short")
 tried: Counter[str] = Counter()
 share = 0.0
 """Seconds for each test of a long run."""
-
-
-class Hang(AssertionError):
-    """An example took more than `SECONDS`."""
-
-
-@contextmanager
-def bounded() -> Iterator[None]:
-    """Fail when the block takes too long or too much memory, even if it swallows the exception that stops it."""
-    late = []
-
-    def stop(*_: object) -> None:
-        late.append(True)
-        raise Hang(f"no end after {SECONDS} seconds")
-
-    before = peak(anew=True)
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
-    faulthandler.dump_traceback_later(12 * SECONDS, exit=True)  # the alarm waits for C code to return
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, previous)
-    assert not late, f"no end after {SECONDS} seconds"
-    assert peak() - before <= GROWTH, f"memory grew by {peak() - before >> 20} MiB"
-
-
-def peak(*, anew: bool = False) -> int:
-    """The most memory that the process has had, in bytes; `anew`: from now on, where the system can do that."""
-    if anew and sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def guarded(name: str, test: Callable[..., None]) -> Callable[..., None]:
