@@ -15,8 +15,8 @@ from stages.download.text import LONGEST
 
 _LONGEST_LINE = 16 * LONGEST
 """Bytes: room for the longest review, each character of it escaped or of four bytes, and for the other columns."""
-_BATCH = 256
-"""Rows of a Parquet file read at a time: as many of the longest reviews fit into memory."""
+_BATCH = 16
+"""Rows of a Parquet file read at a time: as many fit into memory even where each is ten times the longest review."""
 _EXAMPLE = '{"text": "...", "label": 1}'
 _USUAL = {"text": ("text", "review", "sentence"), "label": ("label", "sentiment")}
 _IN_PARAMS = {

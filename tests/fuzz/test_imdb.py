@@ -31,19 +31,19 @@ def packed() -> bytes:
 def operation(code: pickletools.OpcodeInfo) -> st.SearchStrategy[bytes]:
     """An operation of a pickle with an argument of the right form, whose length may be a lie."""
     start = code.code.encode("latin1")
-    if code.arg is None:
+    if (form := code.arg) is None:
         return st.just(start)
-    if code.arg.n >= 0:
-        numbers = st.binary(min_size=code.arg.n, max_size=code.arg.n)
-        small = st.integers(0, 3).map(lambda number: number.to_bytes(code.arg.n, "little"))
+    if form.n >= 0:
+        numbers = st.binary(min_size=form.n, max_size=form.n)
+        small = st.integers(0, 3).map(lambda number: number.to_bytes(form.n, "little"))
         return st.builds(bytes.__add__, st.just(start), small | numbers)
-    if code.arg.n == pickletools.UP_TO_NEWLINE:
-        lines = 2 if "pair" in code.arg.name else 1
+    if form.n == pickletools.UP_TO_NEWLINE:
+        lines = 2 if "pair" in form.name else 1
         texts = st.lists(
             st.sampled_from([*NAMES, "1", "'a'", "-5", "1.5", "0", "9" * 5000]), min_size=lines, max_size=lines
         )
         return texts.map(lambda words: start + b"".join(f"{word}\n".encode() for word in words))
-    size = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT8U: 8}.get(code.arg.n, 4)
+    size = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT8U: 8}.get(form.n, 4)
     content = st.sampled_from(NAMES).map(str.encode) | st.binary(max_size=20)
     honest = content.map(lambda text: start + len(text).to_bytes(size, "little") + text)
     lying = st.builds(lambda text, length: start + (length % 256**size).to_bytes(size, "little") + text, content,
