@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages.console import UserError
+from stages.console import UserError, one_line
 from stages.download import fetch, mirror
 from stages.download.corpus import Corpus
 from stages.download.encoder import Encoder
@@ -98,8 +98,17 @@ def read(path: Path) -> Iterator[Review]:
                     yield Review(split, int(kind == "pos"), name, _text(path, archive, member))
             while stream.read(1 << 16):  # to the end, where gzip's checksum of all this is
                 pass
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise UserError(f"{path} is truncated or damaged ({error}); remove it and get it anew") from None
+    except (
+        tarfile.TarError,
+        gzip.BadGzipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        # The last three are how tarfile tells of numbers in headers, and of headers for headers for headers.
+        raise UserError(f"{path} is truncated or damaged ({one_line(error)}); remove it and get it anew") from None
 
 
 def _check(path: Path, member: tarfile.TarInfo) -> re.Match[str] | None:
