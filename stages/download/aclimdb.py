@@ -31,6 +31,9 @@ _HEADERS = 1 << 20
 """Bytes that may lie between the content of two members."""
 _REVIEW = re.compile("aclImdb/(train|test)/(neg|pos)/([0-9]+_[0-9]+[.]txt)")
 
+_DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, OverflowError, RecursionError)
+"""How it shows; the last three where a header has no number for a number, or is for a header for a header and so on."""
+
 
 class Review(NamedTuple):
     """A member of the archive."""
@@ -98,16 +101,7 @@ def read(path: Path) -> Iterator[Review]:
                     yield Review(split, int(kind == "pos"), name, _text(path, archive, member))
             while stream.read(1 << 16):  # to the end, where gzip's checksum of all this is
                 pass
-    except (
-        tarfile.TarError,
-        gzip.BadGzipFile,
-        zlib.error,
-        EOFError,
-        ValueError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        # The last three are how tarfile tells of numbers in headers, and of headers for headers for headers.
+    except _DAMAGE as error:
         raise UserError(f"{path} is truncated or damaged ({one_line(error)}); remove it and get it anew") from None
 
 
