@@ -130,8 +130,7 @@ def load() -> Params:
     except Exception as error:  # a value that is not of its tag shows as almost anything, as a KeyError for one
         mark = getattr(error, "problem_mark", None)
         where = f"{PARAMS}:{mark.line + 1}" if mark else str(PARAMS)
-        cause = getattr(error, "problem", None) or str(error) or type(error).__name__
-        raise UserError(f"{where} is not valid YAML: {one_line(cause)}") from None
+        raise UserError(f"{where} is not valid YAML: {one_line(getattr(error, 'problem', None) or error)}") from None
     try:
         return Params.model_validate(values)
     except ValidationError as error:

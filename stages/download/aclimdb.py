@@ -29,6 +29,8 @@ LARGEST = 1 << 30
 """Bytes that the archive may unpack to."""
 _HEADERS = 1 << 20
 """Bytes that may lie between the content of two members."""
+_ENDS = 10
+"""How often a reader may find that there is no more: twice or so, if it does not look for a whole gigabyte there."""
 _REVIEW = re.compile("aclImdb/(train|test)/(neg|pos)/([0-9]+_[0-9]+[.]txt)")
 
 _DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, OverflowError, RecursionError)
@@ -133,13 +135,16 @@ class _Bounded:
 
     def __init__(self, file: gzip.GzipFile, path: Path) -> None:
         self._file, self._path = file, path
-        self._position = 0
+        self._position = self._ends = 0
         self.limit = _HEADERS
         """How far the stream may be read."""
 
     def read(self, size: int) -> bytes:
         content = self._file.read(size)
         self._position += len(content)
+        self._ends += not content
+        if self._ends > _ENDS:
+            raise EOFError("it ends within a member")
         if self._position > min(self.limit, LARGEST):
             raise UserError(f"{self._path} unpacks to far more than it should; remove it and get it anew")
         return content

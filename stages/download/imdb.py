@@ -66,9 +66,7 @@ def read_reviews(path: Path, words: int) -> dict[str, Reviews]:
         with _memory(_FACTOR * path.stat().st_size + _AT_LEAST), zipfile.ZipFile(path) as members:
             return {split: _read_split(members, split, generator, words) for split in SPLITS}
     except Exception as error:  # damage shows as almost anything: zipfile, zlib and pickle raise what they like
-        raise UserError(
-            f"{path} is not Keras's imdb.npz ({one_line(error) or type(error).__name__}): get another copy"
-        ) from None
+        raise UserError(f"{path} is not Keras's imdb.npz ({one_line(error)}): get another copy") from None
     finally:
         gc.enable()
 
