@@ -5,7 +5,9 @@ first, and is renamed when it is whole. Relative paths start at the project's fo
 """
 
 import csv
+import hashlib
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,15 +15,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from stages.console import UserError
+from stages.params import TokenizerName
 
 if TYPE_CHECKING:
     import keras
@@ -46,6 +50,8 @@ REPORT = Path("results/report.html")
 _REVIEWS = pa.schema([("tokens", pa.list_(pa.int32())), ("label", pa.uint8())])
 _VOCABULARY = pa.schema([("word", pa.string()), ("count", pa.int64())])
 _COLUMNS = pa.schema([("column", pa.int32()), ("word", pa.string())])
+_COLUMNS_KEY = "columns_sha256"
+"""In the metadata of a .keras file: what the model's columns are."""
 _PREDICTIONS = pa.schema([("row", pa.int64()), ("label", pa.uint8()), ("probability", pa.float32())])
 
 
@@ -57,15 +63,22 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` for a file or folder to be written to, and rename it to `path` when that went well.
 
     Whatever was at `path` stays until then. When the block raises, what it wrote is removed.
+
+    Raises:
+        UserError: the disk is full, or the place cannot be written to.
     """
     beside = path.with_name(f".{path.name}.partial")
-    _remove(beside)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        _remove(beside)
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         if beside.is_dir():
             _remove(path)
         beside.replace(path)
+    except BrokenPipeError:  # of what is printed meanwhile
+        raise
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({_first_line(error)}): see to that, then run it again") from None
     finally:
         _remove(beside)
 
@@ -85,10 +98,42 @@ def _reading(path: Path, stage: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise UserError(f"{path} is missing: build it with `dvc repro {stage}`") from None
-    except (pa.ArrowException, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except UserError:
+        raise
+    except MemoryError:
         raise UserError(
-            f"{path} cannot be read ({(str(error) or type(error).__name__).splitlines()[0]}): {remedy}"
+            f"{path} does not fit into memory: free some, lower vectorize.rows_per_part in params.yaml or, "
+            f"if the file is damaged, {remedy}"
         ) from None
+    except Exception as error:  # damage shows as almost anything: each library trips over it in its own way
+        if isinstance(error, OSError) and error.errno:
+            raise UserError(f"{path} cannot be read ({_first_line(error)}): see to that, then run it again") from None
+        raise UserError(f"{path} is damaged ({_first_line(error)}): {remedy}") from None
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200].rstrip(".:")
+
+
+def _expect(condition: bool, expected: str) -> None:
+    """Within `_reading`: a file that does not hold what is expected is damaged."""
+    if not condition:
+        raise ValueError(f"expected {expected}")
+
+
+def _check_schema(found: pa.Schema, schema: pa.Schema) -> None:
+    _expect(found.equals(schema), f"the columns {', '.join(f'{field.name}: {field.type}' for field in schema)}")
+
+
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """A small Parquet file without a null in it."""
+    table = pq.read_table(path, use_threads=False)  # one thread: no pool to wait for where memory is short
+    _check_schema(table.schema, schema)
+    _expect(not any(column.null_count for column in table.columns), "a value in every row")
+    return table
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -97,6 +142,13 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 def _write_table(path: Path, schema: pa.Schema, columns: Sequence[Any]) -> None:
     pq.write_table(pa.table(list(columns), schema=schema), path, compression="zstd")
+
+
+def _count(path: Path, stage: str) -> int:
+    """How many rows a Parquet file has."""
+    with _reading(path, stage):
+        rows: int = pq.read_metadata(path).num_rows
+        return rows
 
 
 # data/raw: what `download` hands to `vectorize`
@@ -122,8 +174,8 @@ class Source:
     """Where a corpus came from: nothing in it differs between two mirrors of the same data."""
 
     name: str
-    tokenizer: str
-    """What cuts a text into the words of this corpus: a name in `stages.download.text.TOKENIZERS`."""
+    tokenizer: TokenizerName
+    """What cuts a text into the words of this corpus."""
     train_rows: int
     test_rows: int
     sha256: str
@@ -142,12 +194,24 @@ def write_reviews(folder: Path, split: str, batches: Iterable[Reviews]) -> None:
 
 def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
     """Read a split of data/raw in its order, at most `rows` reviews at a time."""
-    path = RAW / f"{split}.parquet"
+    path, source = RAW / f"{split}.parquet", read_source()
+    count = source.train_rows if split == "train" else source.test_rows
+    words = _count(RAW / "vocabulary.parquet", "download")
     with _reading(path, "download"), pq.ParquetFile(path, pre_buffer=False) as file:
-        for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names):
-            tokens = batch.column("tokens")
-            offsets = tokens.offsets.to_numpy()
-            yield Reviews(tokens.flatten().to_numpy(), offsets - offsets[0], batch.column("label").to_numpy())
+        _check_schema(file.schema_arrow, _REVIEWS)
+        _expect(file.metadata.num_rows == count, f"{count:,} rows, as source.json says")
+        for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names, use_threads=False):
+            yield _reviews(batch, words)
+
+
+def _reviews(batch: pa.RecordBatch, words: int) -> Reviews:
+    tokens, labels = batch.column("tokens"), batch.column("label")
+    _expect(tokens.null_count == tokens.flatten().null_count == labels.null_count == 0, "a value in every row")
+    offsets = tokens.offsets.to_numpy()
+    reviews = Reviews(tokens.flatten().to_numpy(), offsets - offsets[0], labels.to_numpy())
+    _expect(1 <= reviews.tokens.min(initial=1) <= reviews.tokens.max(initial=1) <= words, f"ranks from 1 to {words:,}")
+    _expect(reviews.labels.max(initial=0) <= 1, "labels 0 and 1")
+    return reviews
 
 
 def read_some_reviews(split: str, rows: Sequence[int]) -> Reviews:
@@ -183,7 +247,7 @@ def read_vocabulary() -> list[str]:
     """The words of data/raw by rank: word r - 1 has rank r."""
     path = RAW / "vocabulary.parquet"
     with _reading(path, "download"):
-        words: list[str] = pq.read_table(path, columns=["word"]).column("word").to_pylist()
+        words: list[str] = _read_table(path, _VOCABULARY).column("word").to_pylist()
         return words
 
 
@@ -196,8 +260,11 @@ def read_source() -> Source:
     """Where the corpus in data/raw came from."""
     path = RAW / "source.json"
     with _reading(path, "download"):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Source(**{field.name: content[field.name] for field in fields(Source)})
+        try:
+            return TypeAdapter(Source).validate_json(path.read_bytes(), strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'content'}: {first['msg']}") from None
 
 
 # data/features: what `vectorize` hands to `train` and `evaluate`
@@ -239,15 +306,27 @@ def feature_parts(split: str) -> list[Path]:
 def read_part(path: Path) -> Features:
     """Read one part; the last one read is kept, so that a split of one part is read only once."""
     with _reading(path, "vectorize"):
-        matrix = scipy.sparse.load_npz(path)
-    return Features(matrix, read_labels(path))
+        with zipfile.ZipFile(path):  # or NumPy takes it for a pickle, which it refuses with the wrong advice
+            matrix = scipy.sparse.load_npz(path)
+        _expect(isinstance(matrix, scipy.sparse.csr_matrix) and matrix.dtype == np.float32, "a float32 CSR matrix")
+        matrix.check_format(full_check=True)
+        _expect(matrix.has_canonical_format, "each row's indices sorted and no duplicates")
+        _expect(bool(np.isfinite(matrix.data).all()), "finite values")
+        columns = _count(FEATURES_COLUMNS, "vectorize")
+        _expect(matrix.shape[1] == columns, f"{columns:,} columns, as {FEATURES_COLUMNS} has")
+        labels = read_labels(path)
+        _expect(matrix.shape[0] == len(labels), f"{len(labels):,} rows, as many as its labels")
+    return Features(matrix, labels)
 
 
 def read_labels(path: Path) -> NDArray[np.float32]:
     """The labels of one part, (rows,) float32."""
     labels = path.with_suffix(".labels.npy")
     with _reading(labels, "vectorize"):
-        content: NDArray[np.float32] = np.load(labels, allow_pickle=False)
+        with labels.open("rb") as file:
+            content: NDArray[np.float32] = np.lib.format.read_array(file, allow_pickle=False)
+        _expect(content.dtype == np.float32 and content.ndim == 1, "a float32 vector")
+        _expect(bool(np.isin(content, (0, 1)).all()), "labels 0 and 1")
     return content
 
 
@@ -257,8 +336,13 @@ class Columns:
 
     words: list[str]
     """(columns,) the special columns, then words by frequency rank."""
-    tokenizer: str
-    """What cuts a text into words: a name in `stages.download.text.TOKENIZERS`."""
+    tokenizer: TokenizerName
+    """What cuts a text into words."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the tokenizer and the words, in hexadecimal: what a model is known to belong to."""
+        return hashlib.sha256("\n".join([self.tokenizer, *self.words]).encode()).hexdigest()
 
 
 def write_columns(path: Path, columns: Columns) -> None:
@@ -270,8 +354,11 @@ def write_columns(path: Path, columns: Columns) -> None:
 def read_columns(path: Path = FEATURES_COLUMNS) -> Columns:
     """What the columns of data/features stand for, or those of the model in models/."""
     with _reading(path, "vectorize" if path == FEATURES_COLUMNS else "train"):
-        table = pq.read_table(path)
-        return Columns(table.column("word").to_pylist(), table.schema.metadata[b"tokenizer"].decode())
+        table = _read_table(path, _COLUMNS)
+        tokenizer = (table.schema.metadata or {}).get(b"tokenizer", b"").decode()
+        _expect(tokenizer in get_args(TokenizerName), f"a tokenizer among {', '.join(get_args(TokenizerName))}")
+        _expect(table.column("column").to_pylist() == list(range(len(table))), "the columns in order")
+        return Columns(table.column("word").to_pylist(), tokenizer)
 
 
 # models/ and results/: what `train` hands to `evaluate`, and what `evaluate` hands to people
@@ -289,11 +376,12 @@ class Epoch:
     val_binary_accuracy: float
 
 
-def write_model(model: "keras.Model") -> None:
+def write_model(model: "keras.Model", columns: Columns) -> None:
     """Write models/model.keras so that the same weights give the same bytes.
 
     A .keras file is a zip. What Keras and zipfile put into it that differs from run to run is replaced: the times of
     the members, the date of saving, and the memory addresses by which the configuration marks objects that are shared.
+    Beside the date goes the digest of the columns, which Keras passes over.
     """
     with replacing(MODEL) as path:
         saved = path.with_name(f"{path.name}.saved.keras")
@@ -303,19 +391,19 @@ def write_model(model: "keras.Model") -> None:
                 for name in members.namelist():
                     content = members.read(name)
                     if name.endswith(".json"):
-                        content = _steady_json(content)
+                        content = _steady_json(content, columns)
                     steady.writestr(zipfile.ZipInfo(name), content)
         finally:
             saved.unlink(missing_ok=True)
 
 
-def _steady_json(content: bytes) -> bytes:
-    """Rewrite a JSON member of a .keras file without the time and the memory addresses in it."""
+def _steady_json(content: bytes, columns: Columns) -> bytes:
+    """Rewrite a JSON member of a .keras file without the memory addresses in it, and with columns for its time."""
     numbers: dict[int, int] = {}
 
     def steady(values: dict[str, Any]) -> dict[str, Any]:
         if "date_saved" in values:
-            values["date_saved"] = "1980-01-01@00:00:00"
+            values |= {"date_saved": "1980-01-01@00:00:00", _COLUMNS_KEY: columns.sha256}
         if "shared_object_id" in values:
             values["shared_object_id"] = numbers.setdefault(values["shared_object_id"], len(numbers))
         return values
@@ -323,13 +411,27 @@ def _steady_json(content: bytes) -> bytes:
     return json.dumps(json.loads(content, object_hook=steady)).encode()
 
 
-def read_model() -> "keras.Model":
-    """Read models/model.keras, compiled as it was trained."""
+def read_model(columns: Columns) -> "keras.Sequential":
+    """Read models/model.keras, compiled as it was trained.
+
+    Raises:
+        UserError: it is missing, damaged, or was trained on other columns.
+    """
+    with _reading(MODEL, "train"), zipfile.ZipFile(MODEL) as members:
+        trained_on = json.loads(members.read("metadata.json"))[_COLUMNS_KEY]
+    if trained_on != columns.sha256:
+        raise UserError(
+            f"{MODEL} was trained on other columns than those read with it: they are of two runs; expected of one: "
+            "`dvc repro`"
+        )
     import keras  # here, because the stages before `train` do without TensorFlow
 
     with _reading(MODEL, "train"):
-        MODEL.stat()  # Keras does not say that a file is missing in a way that code can tell
-        return keras.models.load_model(MODEL, safe_mode=True)
+        # Nothing in the file is run: safe_mode refuses the lambdas that it may hold, and allows no own classes.
+        model = keras.models.load_model(MODEL, safe_mode=True)
+        _expect(model.input_shape == (None, len(columns.words)), f"{len(columns.words):,} columns")
+        _expect(all(np.isfinite(weights).all() for weights in model.get_weights()), "finite weights")
+        return model
 
 
 def write_model_columns(columns: Columns) -> None:
@@ -358,10 +460,13 @@ def write_history(epochs: Iterable[Epoch]) -> None:
 def read_history() -> list[Epoch]:
     """The epochs of the hold-out run, in order."""
     with _reading(HISTORY, "train"), HISTORY.open(encoding="utf-8", newline="") as file:
-        names, *rows = list(csv.reader(file))
-        if names != [field.name for field in fields(Epoch)] or not rows:
-            raise ValueError(f"expected epochs under the header {','.join(field.name for field in fields(Epoch))}")
-        return [Epoch(int(number), *map(float, values)) for number, *values in rows]
+        header = [field.name for field in fields(Epoch)]
+        rows = list(csv.reader(file))
+        _expect(rows[:1] == [header] and len(rows) > 1, f"epochs under the header {','.join(header)}")
+        epochs = [Epoch(int(number), *map(float, values)) for number, *values in rows[1:]]
+        _expect([record.epoch for record in epochs] == list(range(1, len(rows))), "the epochs in order")
+        _expect(bool(np.isfinite([list(asdict(record).values()) for record in epochs]).all()), "finite values")
+        return epochs
 
 
 def write_metrics(metrics: dict[str, Any]) -> None:
@@ -380,6 +485,14 @@ def write_plots(tables: Mapping[str, tuple[Sequence[str], Iterable[Sequence[str 
                 writer.writerow(columns)
                 for row in rows:
                     writer.writerow(round(value, 4) if isinstance(value, float) else value for value in row)
+
+
+def write_figures(pictures: Mapping[str, bytes]) -> None:
+    """Write results/figures: a PNG for each picture."""
+    with replacing(FIGURES) as folder:
+        folder.mkdir()
+        for name, content in pictures.items():
+            (folder / f"{name}.png").write_bytes(content)
 
 
 def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:

@@ -2,13 +2,20 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import NoReturn
 
 
 class UserError(Exception):
     """Something the user can mend: its text says what was wrong, where, what was expected and what to do."""
+
+
+NO_MEMORY = (
+    "memory ran out: free some, or lower vectorize.rows_per_part, train.batch_size or train.hidden_units in params.yaml"
+)
 
 
 class UsageError(UserError):
@@ -17,7 +24,12 @@ class UsageError(UserError):
 
 def say(line: str) -> None:
     """Print one line at once, so that it is seen while the work goes on."""
-    print(line, flush=True)
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(f"what is printed cannot be written ({error.strerror}): see where it goes") from None
 
 
 def one_line(text: object) -> str:
@@ -45,9 +57,12 @@ def run(
         arguments: adds to a parser the arguments of the program, which `main` gets by their names.
 
     Exits with 0 when done, 1 with a line for an error that a user can mend, 2 for arguments it does not know,
-    130 when interrupted, 141 without a word when nobody reads on what it prints. Any other exception is a defect, and
-    keeps its traceback.
+    130 when interrupted, 143 when asked to end, 141 without a word when nobody reads on what it prints. Any other
+    exception is a defect, and keeps its traceback.
     """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     spec = sys.modules["__main__"].__spec__
     parser = argparse.ArgumentParser(
         prog=f"python -m {spec.name.removesuffix('.__main__')}" if spec else None,
@@ -68,7 +83,24 @@ def run(
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename or 'I/O'}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        print("interrupted: nothing half-written was kept", file=sys.stderr)
-        sys.exit(130)
+    except _Stopped as stopped:
+        print("interrupted: no result was left half-written", file=sys.stderr)
+        sys.exit(128 + stopped.number)
+    except Exception as error:
+        # TensorFlow's error for this goes by its name, since importing it takes seconds.
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+            sys.exit(f"error: {NO_MEMORY}")
+        raise
     sys.exit(0)
+
+
+class _Stopped(KeyboardInterrupt):
+    """The program was interrupted, or asked to end: like an error, so that what is half done is tidied away."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    raise _Stopped(number)

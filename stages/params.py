@@ -20,6 +20,9 @@ PARAMS = Path("params.yaml")
 _ALIASES, _DEPTH = 20, 20
 """Aliases and levels that the file may have: more than the parameters take, too few to make much of a small file."""
 
+TokenizerName = Literal["keras", "unicode"]
+"""What `stages.download.text.TOKENIZERS` knows a tokenizer by."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -68,7 +71,7 @@ class Data(_Section):
         list[Literal["imdb", "aclimdb", "files", "synthetic"]],
         Field(min_length=1, description="a list of one or more of: imdb, aclimdb, files, synthetic"),
     ]
-    tokenizer: Annotated[Literal["keras", "unicode"], Field(description="keras or unicode")]
+    tokenizer: Annotated[TokenizerName, Field(description="keras or unicode")]
     files: Annotated[Files, Field(description="a section")]
     synthetic: Annotated[Synthetic, Field(description="a section")]
 

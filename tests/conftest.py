@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ import scipy.sparse
 
 import stages.train  # noqa: F401 - TensorFlow as the stages set it, before any test imports it
 from stages import artifacts
-from stages.artifacts import Features, Reviews
+from stages.artifacts import Columns, Features, Reviews, Source
 
 ROOT = Path(__file__).resolve().parent.parent
+UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
+"""Goes before a command: root may write and read anywhere, unless it gives that up."""
+FAULTS = ROOT / "docs" / "faults.md"
 SHARED = ROOT.parent / "shared" / "data"
 SHARED_MIRROR = f"{SHARED}#sha256=6814c0beea01878740d178d45caaf84fa878f5f452bd5f6bb6b5e3add8655f32"
 SHARED_ARCHIVE = f"{SHARED}#sha256=1f025e7b9e04c9728d2348230b58d563fdc15154153f38614fcf039058921749"
@@ -84,8 +88,20 @@ def random_reviews(rows: int, words: int, seed: int) -> Reviews:
     return Reviews(tokens, offsets, generator.integers(0, 2, rows).astype(np.uint8))
 
 
+def write_reviews(split: str, batches: Iterable[Reviews], rows: int, words: int) -> None:
+    """Write a split of data/raw in the working directory, with a vocabulary of so many words."""
+    artifacts.RAW.mkdir(parents=True, exist_ok=True)
+    artifacts.write_reviews(artifacts.RAW, split, batches)
+    counts = np.arange(words, 0, -1, dtype=np.int64)
+    artifacts.write_vocabulary(artifacts.RAW, [f"word{rank}" for rank in range(words)], counts)
+    artifacts.write_source(artifacts.RAW, Source("made up", "keras", rows, rows, "0" * 64))
+
+
 def write_features(features: Features, split: str, parts: int) -> None:
     """Write a split of data/features in the working directory, in so many parts of about the same size."""
+    artifacts.FEATURES.mkdir(parents=True, exist_ok=True)
+    words = [f"word{column}" for column in range(features.matrix.shape[1])]
+    artifacts.write_columns(artifacts.FEATURES_COLUMNS, Columns(words, "keras"))
     cuts = np.linspace(0, len(features), parts + 1).astype(int)
     for number, (start, stop) in enumerate(itertools.pairwise(cuts)):
         artifacts.write_part(artifacts.FEATURES, split, number, features[start:stop])
@@ -97,3 +113,14 @@ def all_features(split: str) -> Features:
     paths = sorted((artifacts.FEATURES / split).glob("*.npz"))
     labels = [np.load(path.with_suffix(".labels.npy")) for path in paths]
     return Features(scipy.sparse.vstack([scipy.sparse.load_npz(path) for path in paths], "csr"), np.concatenate(labels))
+
+
+def documented(heading: str, *cells: str) -> None:
+    """Check that docs/faults.md has this row in the table under this heading; with UPDATE_DOCS, put it there."""
+    row = f"| {' | '.join(cell.replace('|', '/').replace(chr(10), '<br>') for cell in cells)} |"
+    before, heading, after = FAULTS.read_text(encoding="utf-8").partition(f"\n## {heading.capitalize()}\n")
+    table, mark, rest = after.partition("\n## ")
+    if os.environ.get("UPDATE_DOCS") and row not in table.splitlines():
+        FAULTS.write_text(f"{before}{heading}{table.rstrip()}\n{row}\n{mark}{rest}", encoding="utf-8")
+    else:
+        assert row in table.splitlines()

@@ -17,7 +17,8 @@ import scipy.sparse
 from stages import artifacts
 from stages.artifacts import Columns, Epoch, Features, Reviews
 from stages.console import UserError
-from tests.conftest import ROOT, all_features, random_reviews, write_features
+from stages.params import TokenizerName
+from tests.conftest import ROOT, all_features, random_reviews, write_features, write_reviews
 
 
 def slices(reviews: Reviews, size: int) -> list[Reviews]:
@@ -43,8 +44,7 @@ def lists(batches: list[Reviews]) -> list[list[int]]:
 @pytest.mark.parametrize(("written", "read"), [(100, 100), (30, 100), (100, 7), (30, 45)])
 def test_reviews_come_back_in_order_however_they_are_cut(folder: Path, written: int, read: int) -> None:
     reviews = random_reviews(100, words=50, seed=1)
-    artifacts.RAW.mkdir(parents=True)
-    artifacts.write_reviews(artifacts.RAW, "train", slices(reviews, written))
+    write_reviews("train", slices(reviews, written), 100, words=50)
     batches = list(artifacts.read_reviews("train", read))
     assert max(len(batch) for batch in batches) <= read
     assert lists(batches) == lists([reviews])
@@ -56,8 +56,7 @@ def test_reviews_come_back_in_order_however_they_are_cut(folder: Path, written: 
 
 def test_some_reviews_come_in_the_order_asked_for(folder: Path) -> None:
     reviews = random_reviews(2500, words=50, seed=1)
-    artifacts.RAW.mkdir(parents=True)
-    artifacts.write_reviews(artifacts.RAW, "test", [reviews])
+    write_reviews("test", [reviews], 2500, words=50)
     rows = [2499, 0, 1000, 999, 0]
     some = artifacts.read_some_reviews("test", rows)
     assert lists([some]) == [lists([reviews])[row] for row in rows]
@@ -81,7 +80,7 @@ def test_features_come_back_as_scipy_reads_them(folder: Path, parts: int) -> Non
 
 
 @pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
-def test_columns_come_back_from_features_and_from_the_model(folder: Path, tokenizer: str) -> None:
+def test_columns_come_back_from_features_and_from_the_model(folder: Path, tokenizer: TokenizerName) -> None:
     columns = Columns(["<start>", "the", "naïve", "हिन्दी", "it's", "null"], tokenizer)
     artifacts.FEATURES.mkdir(parents=True)
     artifacts.write_columns(artifacts.FEATURES_COLUMNS, columns)
@@ -104,6 +103,9 @@ def test_history_comes_back_to_six_decimals(folder: Path) -> None:
     assert artifacts.read_history() == [Epoch(1, 0.5, 0.75, 0.333333, 0.7), history[1]]
 
 
+FIVE = Columns(list("abcde"), "keras")
+
+
 def small_network() -> keras.Model:
     keras.utils.set_random_seed(3)
     network = keras.Sequential(
@@ -114,18 +116,18 @@ def small_network() -> keras.Model:
 
 
 def test_the_same_weights_give_the_same_model_file_in_any_process(folder: Path) -> None:
-    code = "from tests.test_artifacts import *; artifacts.write_model(small_network())"
+    code = "from tests.test_artifacts import *; artifacts.write_model(small_network(), FIVE)"
     contents = set()
     for hash_seed in ("1", "2"):  # TensorFlow's start alone takes longer than the two seconds that a zip's times tell
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment)
         contents.add(artifacts.MODEL.read_bytes())
     assert len(contents) == 1
-    np.testing.assert_array_equal(artifacts.read_model().get_weights()[0], small_network().get_weights()[0])
+    np.testing.assert_array_equal(artifacts.read_model(FIVE).get_weights()[0], small_network().get_weights()[0])
 
 
 def test_a_model_loads_without_the_project(folder: Path) -> None:
-    artifacts.write_model(small_network())
+    artifacts.write_model(small_network(), FIVE)
     code = (
         "import importlib.util, keras; assert importlib.util.find_spec('stages') is None; "
         "print(keras.models.load_model('models/model.keras').get_weights()[0].sum())"
@@ -170,11 +172,10 @@ def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None
 @pytest.mark.parametrize(
     ("path", "read", "command"),
     [
-        (artifacts.RAW / "train.parquet", lambda: list(artifacts.read_reviews("train", 10)), "dvc repro download"),
         (artifacts.RAW / "vocabulary.parquet", artifacts.read_vocabulary, "dvc repro download"),
         (artifacts.RAW / "source.json", artifacts.read_source, "dvc repro download"),
         (artifacts.HISTORY, artifacts.read_history, "dvc repro train"),
-        (artifacts.MODEL, artifacts.read_model, "dvc repro train"),
+        (artifacts.MODEL, lambda: artifacts.read_model(FIVE), "dvc repro train"),
         (artifacts.FEATURES_COLUMNS, artifacts.read_columns, "dvc repro vectorize"),
         (artifacts.MODEL_COLUMNS, lambda: artifacts.read_columns(artifacts.MODEL_COLUMNS), "dvc repro train"),
     ],
@@ -184,7 +185,7 @@ def test_a_missing_or_damaged_file_is_named_with_the_remedy(folder: Path, path: 
         read()
     path.parent.mkdir(parents=True)
     path.write_bytes(b"PK\x03\x04 not what it should be")
-    with pytest.raises(UserError, match=f"{path} cannot be read") as caught:
+    with pytest.raises(UserError, match=f"{path} is damaged") as caught:
         read()
     assert command.split()[-1] in str(caught.value)
 
@@ -195,7 +196,7 @@ def test_missing_features_are_named(folder: Path) -> None:
 
 
 def test_no_times_in_the_model_file(folder: Path) -> None:
-    artifacts.write_model(small_network())
+    artifacts.write_model(small_network(), FIVE)
     with zipfile.ZipFile(artifacts.MODEL) as members:
         assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")
@@ -204,13 +205,13 @@ def test_no_times_in_the_model_file(folder: Path) -> None:
 def test_columns_without_a_tokenizer_are_damage(folder: Path) -> None:
     artifacts.FEATURES.mkdir(parents=True)
     pq.write_table(pa.table({"column": [0], "word": ["<padding>"]}), artifacts.FEATURES_COLUMNS)
-    with pytest.raises(UserError, match=r"columns.parquet cannot be read .*: rebuild it with `dvc repro --force"):
+    with pytest.raises(UserError, match=r"columns.parquet is damaged .*: rebuild it with `dvc repro --force"):
         artifacts.read_columns()
 
 
 def test_damage_that_has_no_text_is_named_by_its_kind() -> None:
     with (
-        pytest.raises(UserError, match=r"a.npz cannot be read \(EOFError\)"),
+        pytest.raises(UserError, match=r"a.npz is damaged \(EOFError\)"),
         artifacts._reading(Path("a.npz"), "train"),
     ):
         raise EOFError

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from stages import console
 from tests.conftest import ROOT
 
 PROGRAM = """
-import sys
+import os, signal
 from stages import console
 def main(): {body}
 console.run(main, "What it does.")
@@ -30,7 +31,9 @@ def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ("raise console.UserError('a.csv: row 3 is empty')", 1, "error: a.csv: row 3 is empty\n"),
         ("open('no/such/file')", 1, "error: no/such/file: No such file or directory\n"),
         ("raise OSError(28, 'No space left on device')", 1, "error: I/O: No space left on device\n"),
-        ("raise KeyboardInterrupt", 130, "interrupted: nothing half-written was kept\n"),
+        ("os.kill(os.getpid(), signal.SIGINT)", 130, "interrupted: no result was left half-written\n"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "interrupted: no result was left half-written\n"),
+        ("bytearray(1 << 60)", 1, f"error: {console.NO_MEMORY}\n"),
         ("raise BrokenPipeError(32, 'Broken pipe')", 141, ""),
     ],
 )

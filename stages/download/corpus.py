@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.artifacts import Reviews
+from stages.params import TokenizerName
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Corpus:
     """(words,) how often the training split has each word."""
     splits: dict[str, Iterable[Reviews]]
     """The reviews of `train` and `test`, in batches, to be gone through once."""
-    tokenizer: str = "keras"
-    """The name in `TOKENIZERS` of what cut, or would cut, a text into these words."""
+    tokenizer: TokenizerName = "keras"
+    """What cut, or would cut, a text into these words."""
 
 
 @dataclass

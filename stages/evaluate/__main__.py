@@ -14,15 +14,15 @@ def main() -> None:
     from stages.evaluate import bootstrap, charts, figures, metrics, report, reviews
     from stages.train import loop, network, rows
 
-    source, history = artifacts.read_source(), artifacts.read_history()
-    model = artifacts.read_model()
+    source, columns, history = artifacts.read_source(), artifacts.read_columns(), artifacts.read_history()
+    model = artifacts.read_model(columns)
     labels, probabilities = loop.predict(model, rows.of("test"))
     artifacts.write_predictions(labels, probabilities)
 
     loss = network.losses(model, labels, probabilities)
     values = metrics.figures(loss, labels, probabilities)
     intervals = bootstrap.intervals(loss, labels, probabilities, values)
-    numbers = metrics.summary(source, model.input_shape[1], history, values, intervals)
+    numbers = metrics.summary(source, len(columns.words), history, values, intervals)
     artifacts.write_metrics(numbers)
     for name, value in values.items():
         console.say(f"test {name:26} {value:.4f}  ({intervals[name].low:.4f} to {intervals[name].high:.4f})")
@@ -30,10 +30,7 @@ def main() -> None:
 
     run, test = charts.of_run(history), charts.of_test(labels, probabilities)
     artifacts.write_plots({chart.name: (chart.columns, chart.rows) for chart in test})
-    with artifacts.replacing(artifacts.FIGURES) as folder:
-        folder.mkdir()
-        for chart in run + test:
-            figures.png(chart, source.name, folder / f"{chart.name}.png")
+    artifacts.write_figures({chart.name: figures.png(chart, source.name) for chart in run + test})
     drawings = [report.drawing(chart, figures.svg(chart)) for chart in run + test]
     told = reviews.worth_reading(model, labels, probabilities)
     artifacts.write_report(report.render(numbers, settings, drawings, reviews.hardest(model), told))

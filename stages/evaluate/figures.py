@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
@@ -20,11 +19,13 @@ _STYLE: Any = {
 }
 
 
-def png(chart: Chart, source: str, path: Path) -> None:
-    """Write a chart of the corpus `source` as a PNG, 1200 x 750 pixels."""
+def png(chart: Chart, source: str) -> bytes:
+    """A chart of the corpus `source` as a PNG, 1200 x 750 pixels."""
+    content = io.BytesIO()
     with _drawn(chart, 8, 5) as figure:
         figure.suptitle(f"{chart.title} ({source})", size="large")
-        figure.savefig(path, dpi=150)
+        figure.savefig(content, dpi=150)
+    return content.getvalue()
 
 
 def svg(chart: Chart) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stages import artifacts
 from stages.artifacts import Reviews
+from stages.console import UserError
 from stages.evaluate import explain
 from stages.train import rows
 from stages.vectorize import multi_hot, vocabulary
@@ -180,9 +181,17 @@ def hardest(network: keras.Sequential) -> Pushes:
 def worth_reading(
     network: keras.Sequential, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
 ) -> dict[str, list[Told]]:
-    """The reviews of the test split that `choose` chooses, told in words."""
+    """The reviews of the test split that `choose` chooses, told in words.
+
+    Raises:
+        UserError: data/raw holds other reviews or words than data/features was made of.
+    """
     chosen = choose(labels, probabilities)
-    some = artifacts.read_some_reviews("test", np.concatenate(list(chosen.values())).tolist())
+    numbers = np.concatenate(list(chosen.values()))
+    some, words = artifacts.read_some_reviews("test", numbers.tolist()), artifacts.read_vocabulary()
+    kept = vocabulary.column_words(words, network.input_shape[1])
+    if kept != artifacts.read_columns().words or some.labels.tolist() != labels[numbers].tolist():
+        raise UserError(f"{artifacts.RAW} and {artifacts.FEATURES} are of two runs; expected of one: `dvc repro`")
     matrix = multi_hot.encode(some, network.input_shape[1]).matrix
     falls = explain.leave_one_out(network, matrix)
-    return tell(chosen, probabilities, some, matrix, falls, artifacts.read_vocabulary())
+    return tell(chosen, probabilities, some, matrix, falls, words)

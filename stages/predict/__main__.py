@@ -63,7 +63,7 @@ def main(texts: list[str], file: Path | None, column: str | None, *, json: bool,
     from stages.predict import show
     from stages.predict.model import Model
 
-    model = Model(artifacts.read_model(), columns)
+    model = Model(artifacts.read_model(columns), columns)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not have every character
     terminal = sys.stdout.isatty()

@@ -9,9 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import artifacts
 from stages.artifacts import Columns, Features, Reviews
-from stages.console import UserError
 from stages.download.tables import Row
 from stages.download.text import TOKENIZERS
 from stages.evaluate import explain
@@ -52,23 +50,15 @@ class Model:
     """What is in models/, ready to answer.
 
     Example:
-        >>> model = Model(artifacts.read_model(), artifacts.read_columns(artifacts.MODEL_COLUMNS))
+        >>> columns = artifacts.read_columns(artifacts.MODEL_COLUMNS)
+        >>> model = Model(artifacts.read_model(columns), columns)
         >>> [answer.label for answer in model.answers([Row("here", "this film was just brilliant")], explain=False)]
         ['positive']
     """
 
     def __init__(self, network: keras.Sequential, columns: Columns) -> None:
-        """Take a network of Dense layers, and what its columns stand for.
-
-        Raises:
-            UserError: the two do not belong together.
-        """
+        """Take a network of Dense layers, and what its columns stand for."""
         self._words = columns.words
-        if network.input_shape[1] != len(self._words):
-            raise UserError(
-                f"{artifacts.MODEL} takes {network.input_shape[1]:,} columns, {artifacts.MODEL_COLUMNS} has "
-                f"{len(self._words):,}: they are of two trainings; rebuild both with `dvc repro --force train`"
-            )
         self._network = network
         self._tokenize = TOKENIZERS[columns.tokenizer]
         first = len(vocabulary.SPECIAL)

@@ -15,8 +15,8 @@ def main() -> None:
 
     training = rows.of("train")
     holdout, rest = rows.hold_out(training, settings.holdout_rows)
-    columns = artifacts.read_part(training[0].part).matrix.shape[1]
-    trainer = loop.Trainer(network.build(columns, settings), settings)
+    columns = artifacts.read_columns()
+    trainer = loop.Trainer(network.build(len(columns.words), settings), settings)
 
     console.say(f"hold-out run: {rows.count(rest):,} rows, validated on {rows.count(holdout):,}")
     logs = trainer.fit(rest, settings.holdout_epochs, holdout)
@@ -27,10 +27,9 @@ def main() -> None:
     console.say(f"final network: {rows.count(training):,} rows, {epochs} epochs")
     trainer.reset()
     trainer.fit(training, epochs)
-    artifacts.write_model(trainer.network)
-    stand_for = artifacts.read_columns()
-    artifacts.write_model_columns(stand_for)
-    artifacts.write_serving(serving.saved_model(trainer.network, stand_for))
+    artifacts.write_model(trainer.network, columns)
+    artifacts.write_model_columns(columns)
+    artifacts.write_serving(serving.saved_model(trainer.network, columns))
     console.say(f"-> {artifacts.HISTORY}, {artifacts.MODEL}, {artifacts.MODEL_COLUMNS}, {artifacts.SERVING}")
 
 

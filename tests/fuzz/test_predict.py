@@ -48,9 +48,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> keras.Sequential:
 @pytest.fixture
 def models(folder: Path, network: keras.Sequential, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with models/, whose network is not read anew for each example."""
-    artifacts.write_model(network)
+    artifacts.write_model(network, columns("keras"))
     artifacts.write_model_columns(columns("keras"))
-    monkeypatch.setattr(artifacts, "read_model", lambda: network)
+    monkeypatch.setattr(artifacts, "read_model", lambda _: network)
     return folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from checks import verify
-from tests.conftest import ROOT
+from tests.conftest import ROOT, UNPRIVILEGED
 from tests.pipeline.conftest import STAGES, Clone
 
 
@@ -53,10 +53,8 @@ def test_no_home_no_git_user_and_a_source_tree_that_cannot_be_written(reproduced
     for path in [bare.folder, *bare.folder.rglob("*")]:
         if not any(path.is_relative_to(folder) for folder in written) and path.name != "dvc.lock":
             path.chmod(0o555 if path.is_dir() else 0o444)
-    # Root may write anywhere, unless it gives that up.
-    limited = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
     done = subprocess.run(
-        [*limited, Path(sys.executable).parent / "dvc", "repro"],
+        [*UNPRIVILEGED, Path(sys.executable).parent / "dvc", "repro"],
         cwd=bare.folder, check=False, capture_output=True, text=True,
         env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": "", "HTTPS_PROXY": "http://127.0.0.1:9"},
     )  # fmt: skip

@@ -15,6 +15,7 @@ from stages.vectorize import vocabulary
 from tests.conftest import ROOT
 
 WORDS = [f"word{number}" for number in range(300)]
+COLUMNS = Columns([*vocabulary.SPECIAL, *WORDS], "keras")
 
 
 def build(hidden: list[int]) -> keras.Sequential:
@@ -33,8 +34,8 @@ def build(hidden: list[int]) -> keras.Sequential:
 def models(folder: Path) -> Path:
     """A working directory with models/."""
     shutil.copy(ROOT / "params.yaml", folder)
-    artifacts.write_model(build([16, 16]))
-    artifacts.write_model_columns(Columns([*vocabulary.SPECIAL, *WORDS], "keras"))
+    artifacts.write_model(build([16, 16]), COLUMNS)
+    artifacts.write_model_columns(COLUMNS)
     (folder / "params.yaml").unlink()
     return folder
 
@@ -42,7 +43,8 @@ def models(folder: Path) -> Path:
 @pytest.fixture
 def model(models: Path) -> Model:
     """What is in models/."""
-    return Model(artifacts.read_model(), artifacts.read_columns(artifacts.MODEL_COLUMNS))
+    columns = artifacts.read_columns(artifacts.MODEL_COLUMNS)
+    return Model(artifacts.read_model(columns), columns)
 
 
 def made_up(count: int, seed: int = 0) -> list[str]:

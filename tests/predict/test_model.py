@@ -14,12 +14,11 @@ from ruamel.yaml import YAML
 
 from stages import artifacts
 from stages.artifacts import Columns
-from stages.console import UserError
 from stages.download.tables import Row
 from stages.predict.model import Model
 from stages.vectorize import vocabulary
 from tests.conftest import ROOT, all_features, run_stage
-from tests.predict.conftest import WORDS, build, made_up
+from tests.predict.conftest import COLUMNS, WORDS, build, made_up
 
 
 def rows(texts: list[str]) -> list[Row]:
@@ -42,7 +41,7 @@ def dense(texts: list[str]) -> NDArray[np.float32]:
 
 def test_probabilities_are_those_of_keras_on_dense_rows(model: Model) -> None:
     texts = made_up(3000)
-    expected = artifacts.read_model().predict(dense(texts), verbose=0)[:, 0]
+    expected = artifacts.read_model(COLUMNS).predict(dense(texts), verbose=0)[:, 0]
     answers = list(model.answers(rows(texts), explain=False))
     np.testing.assert_allclose([answer.probability for answer in answers], expected, atol=1e-6)
     assert expected.min() < 0.1
@@ -106,7 +105,7 @@ def test_unknown_words_share_a_column_and_texts_without_a_known_word_are_marked(
 
 def test_contributions_are_what_the_log_odds_lose(model: Model) -> None:
     """Against Keras on dense rows from which one column has been taken."""
-    network = artifacts.read_model()
+    network = artifacts.read_model(COLUMNS)
     texts = made_up(300)
     for text, answer in list(zip(texts, model.answers(rows(texts), explain=True), strict=True))[::50]:
         row = dense([text])
@@ -136,8 +135,3 @@ def test_rows_are_taken_as_they_are_answered(model: Model, length: int) -> None:
     answers = model.answers(endless(), explain=False)
     assert len({answer.probability for answer in itertools.islice(answers, 3)}) == 1
     assert next(taken) * length < 10**7
-
-
-def test_files_of_two_trainings_are_said(model: Model) -> None:
-    with pytest.raises(UserError, match=r"model.keras takes 304 columns, models/columns.parquet has 14: .*dvc repro"):
-        Model(artifacts.read_model(), Columns([*vocabulary.SPECIAL, *WORDS[:10]], "keras"))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stages import artifacts, params
 from stages.artifacts import Columns
-from stages.params import Train
+from stages.params import TokenizerName, Train
 from stages.train import network, serving
 from tests.conftest import ROOT
 
@@ -87,7 +87,7 @@ def dense(cut: list[list[str]]) -> NDArray[np.float32]:
 @pytest.mark.parametrize("hidden", [[], [40], [16, 16]])
 @pytest.mark.parametrize(("tokenizer", "texts"), [("keras", KERAS), ("unicode", UNICODE)])
 def test_a_text_has_the_probability_of_its_words(
-    settings: Train, tokenizer: str, texts: dict[str, list[str]], hidden: list[int]
+    settings: Train, tokenizer: TokenizerName, texts: dict[str, list[str]], hidden: list[int]
 ) -> None:
     model = network.build(len(WORDS), settings.model_copy(update={"hidden_units": hidden}))
     artifacts.write_serving(serving.saved_model(model, Columns(WORDS, tokenizer)))

@@ -1,0 +1,137 @@
+"""What surrounds a stage fails: a full disk, a place that cannot be written, memory that ends. What is said, and after.
+
+docs/faults.md shows these messages; `UPDATE_DOCS=1 pytest tests/pipeline/test_faults.py` adds to it those it lacks.
+"""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT, UNPRIVILEGED, documented
+from tests.pipeline.conftest import Clone
+
+
+class Fault(NamedTuple):
+    """How the world is while a stage runs."""
+
+    stage: str
+    what: str
+    prepare: Callable[[Path], object] = lambda _: None
+    """Done to the project's folder before."""
+    before: Sequence[str] = ()
+    """Goes before the command."""
+    limits: Sequence[tuple[int, int]] = ()
+    """Pairs of limit and value, of `resource`."""
+    redirected: str = ""
+    """Where the standard output goes."""
+
+
+def lines(count: int) -> Callable[[Path], None]:
+    """Reviews of one's own, some long, and the parameters that use them."""
+
+    def prepare(folder: Path) -> None:
+        (folder / "data" / "own").mkdir(parents=True, exist_ok=True)
+        rows = [f"{'good' if row % 2 else 'bad'} {'word ' * 4000},{row % 2}" for row in range(count)]
+        (folder / "data" / "own" / "reviews.csv").write_text("\n".join(["text,label", *rows]))
+        change(folder, "data", "sources", ["files"])
+
+    return prepare
+
+
+def change(folder: Path, section: str, key: str, value: object) -> None:
+    yaml = YAML()
+    params = yaml.load(folder / "params.yaml")
+    params[section][key] = value
+    yaml.dump(params, folder / "params.yaml")
+
+
+def mode(path: str, bits: int) -> Callable[[Path], None]:
+    return lambda folder: (folder / path).chmod(bits)
+
+
+MB = 2**20
+SMALL_DISK = ("unshare", "--mount", "--map-root-user", "sh", "-c")
+FULL = 'mount -t tmpfs -o size=32k tmpfs "$0" && exec "$@"'
+PLACES = [("download", "data/raw"), ("vectorize", "data/features"), ("train", "models"), ("evaluate", "results")]
+
+FAULTS = [
+    *(
+        Fault(stage, "files may not grow past 2 kB", limits=[(resource.RLIMIT_FSIZE, 2000)])
+        for stage in ("download", "vectorize", "train", "evaluate")
+    ),
+    Fault("download", "a disk of 32 kB", before=(*SMALL_DISK, FULL, "data")),
+    Fault("download", "a disk for temporary files of 32 kB", lines(40), before=(*SMALL_DISK, FULL, "temporary")),
+    *(
+        Fault(stage, f"`{Path(place).parts[0]}/` cannot be written", mode(Path(place).parts[0], 0o555), UNPRIVILEGED)
+        for stage, place in PLACES
+    ),
+    Fault("vectorize", "an input that may not be read", mode("data/raw/train.parquet", 0), UNPRIVILEGED),
+    Fault("train", "an input that may not be read", mode("data/features/train/part-00000.npz", 0), UNPRIVILEGED),
+    Fault("evaluate", "a model that may not be read", mode("models/model.keras", 0), UNPRIVILEGED),
+    Fault("evaluate", "parameters that may not be read", mode("params.yaml", 0), UNPRIVILEGED),
+    Fault("vectorize", "memory of 500 MB", limits=[(resource.RLIMIT_AS, 500 * MB)]),
+    Fault(
+        "train",
+        "a network larger than memory",
+        lambda folder: change(folder, "train", "hidden_units", [65536, 65536]),
+        limits=[(resource.RLIMIT_AS, 6000 * MB)],
+    ),
+    Fault("vectorize", "what is printed goes to a full disk", redirected="/dev/full"),
+]
+
+
+def run(folder: Path, fault: Fault) -> "subprocess.CompletedProcess[str]":
+    def limit() -> None:
+        for number, value in fault.limits:
+            resource.setrlimit(number, (value, value))
+
+    command = [*fault.before, sys.executable, "-m", f"stages.{fault.stage}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "temporary")}
+    with Path(fault.redirected or os.devnull).open("w") as output:
+        return subprocess.run(
+            command, cwd=folder, check=False, stdout=output, stderr=subprocess.PIPE, text=True,
+            preexec_fn=limit, env=environment,
+        )  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of the project's folders."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parts[-2] != "own"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.name != "params.yaml"}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[f"{fault.stage}-{fault.what}" for fault in FAULTS])
+def test_a_fault_is_said_in_a_line_and_leaves_all_as_it_was(reproduced: Clone, tmp_path: Path, fault: Fault) -> None:
+    folder = tmp_path / "project"
+    for name in ("data", "models", "results"):
+        shutil.copytree(reproduced.folder / name, folder / name)
+    shutil.copy(reproduced.folder / "params.yaml", folder)
+    (folder / "temporary").mkdir()
+    before = contents(folder)
+
+    fault.prepare(folder)
+    done = run(folder, fault)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: "), done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+    assert contents(folder) == before
+
+    if fault.stage in (
+        "download",
+        "vectorize",
+    ):  # the others take seconds, and are shown to do so by what follows a kill
+        shutil.copy(reproduced.folder / "params.yaml", folder)
+        assert run(folder, Fault(fault.stage, "none")).returncode == 0
+        assert contents(folder) == before
+    message = done.stderr.removeprefix("error: ").strip().replace(str(folder), "")
+    documented("faults", f"`{fault.stage}`", fault.what, message)

@@ -1,0 +1,295 @@
+"""Every file between stages, damaged in every way that was thought of: what is said of it.
+
+docs/faults.md shows these messages; `UPDATE_DOCS=1 pytest tests/test_damage.py` adds to it those that it lacks.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import scipy.sparse
+
+from stages import artifacts
+from stages.artifacts import Columns, Epoch, Reviews, Source
+from stages.console import UserError
+from stages.evaluate import reviews
+from stages.vectorize import multi_hot, vocabulary
+from tests.conftest import documented, random_reviews
+
+WORDS = [f"word{number}" for number in range(20)]
+COLUMNS = Columns([*vocabulary.SPECIAL, *WORDS], "keras")
+ROWS = 40
+TRAIN, VOCABULARY, SOURCE = (artifacts.RAW / name for name in ("train.parquet", "vocabulary.parquet", "source.json"))
+PART = artifacts.FEATURES / "train" / "part-00000.npz"
+LABELS = PART.with_suffix(".labels.npy")
+
+
+def network(columns: int = len(COLUMNS.words)) -> keras.Sequential:
+    made = keras.Sequential([keras.Input((columns,)), keras.layers.Dense(1, "sigmoid")])
+    made.compile("sgd", "binary_crossentropy")
+    return made
+
+
+@pytest.fixture
+def project(folder: Path) -> Path:
+    """A working directory with one of each file, all of one run."""
+    given = random_reviews(ROWS, len(WORDS), seed=1)
+    artifacts.RAW.mkdir(parents=True)
+    for split in artifacts.SPLITS:
+        artifacts.write_reviews(artifacts.RAW, split, [given])
+        artifacts.write_part(artifacts.FEATURES, split, 0, multi_hot.encode(given, len(COLUMNS.words)))
+    artifacts.write_vocabulary(artifacts.RAW, WORDS, np.arange(len(WORDS), 0, -1, dtype=np.int64))
+    artifacts.write_source(artifacts.RAW, Source("made up", "keras", ROWS, ROWS, "0" * 64))
+    artifacts.write_columns(artifacts.FEATURES_COLUMNS, COLUMNS)
+    artifacts.write_model_columns(COLUMNS)
+    artifacts.write_model(network(), COLUMNS)
+    artifacts.write_history([Epoch(number, 0.5, 0.7, 0.6, 0.6) for number in (1, 2, 3)])
+    return folder
+
+
+def read_all() -> None:
+    """Read each file as the stages do."""
+    artifacts.read_part.cache_clear()
+    artifacts.read_source()
+    artifacts.read_vocabulary()
+    list(artifacts.read_reviews("train", 7))
+    columns = artifacts.read_columns()
+    for part in artifacts.feature_parts("train"):
+        artifacts.read_labels(part)
+        artifacts.read_part(part)
+    artifacts.read_history()
+    artifacts.read_model(columns)
+
+
+def test_what_is_whole_is_read(project: Path) -> None:
+    read_all()
+
+
+def instead(old: bytes, new: bytes) -> Callable[[Path], None]:
+    return lambda path: rewrite(path, path.read_bytes().replace(old, new))
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def damage_middle(path: Path) -> None:
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + b"damage" + content[middle + 6 :])
+
+
+def table(**columns: Any) -> Callable[[Path], None]:
+    """Put other columns into a Parquet file, those not named as they were, with the metadata that it had."""
+
+    def change(path: Path) -> None:
+        found = pq.read_table(path)
+        for name, values in columns.items():
+            array = values(found.column(name)) if callable(values) else values
+            found = found.set_column(found.column_names.index(name), name, array)
+        pq.write_table(found, path)
+
+    return change
+
+
+def with_metadata(metadata: dict[str, str]) -> Callable[[Path], None]:
+    return lambda path: pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+
+
+def array(change: Callable[[Any], Any]) -> Callable[[Path], None]:
+    return lambda path: np.save(path, change(np.load(path)))
+
+
+def members(**changes: Callable[[Any], Any]) -> Callable[[Path], None]:
+    """Change arrays in an npz file."""
+
+    def change(path: Path) -> None:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        np.savez(path, **{name: changes.get(name, lambda array: array)(array) for name, array in arrays.items()})
+
+    return change
+
+
+def member(name: str, change: Callable[[bytes], bytes | None]) -> Callable[[Path], None]:
+    """Change a member of a zip file, or take it out."""
+
+    def rewritten(path: Path) -> None:
+        with zipfile.ZipFile(path) as file:
+            contents = {each: file.read(each) for each in file.namelist()}
+        with zipfile.ZipFile(path, "w") as file:
+            for each, content in contents.items():
+                changed = change(content) if each == name else content
+                if changed is not None:
+                    file.writestr(each, changed)
+
+    return rewritten
+
+
+def with_first(value: Any) -> Callable[[Any], Any]:
+    """An array whose first value is another."""
+
+    def change(values: Any) -> Any:
+        values = values.copy()
+        values.flat[0] = value
+        return values
+
+    return change
+
+
+def first_row_reversed(values: Any) -> Any:
+    """Column indices of the first row, which has the start column first, the other way round."""
+    values = values.copy()
+    ends = np.flatnonzero(values == vocabulary.START)
+    values[: ends[1]] = values[: ends[1]][::-1]
+    return values
+
+
+def pickled(path: Path) -> None:
+    """An array of objects whose pickle would leave a file `ran` behind, if it were loaded."""
+
+    class Payload:
+        def __reduce__(self) -> Any:
+            return open, ("ran", "w")
+
+    content = io.BytesIO()
+    np.save(content, np.array([Payload()], object), allow_pickle=True)
+    if path.suffix == ".npy":
+        path.write_bytes(content.getvalue())
+    else:
+        member("data.npy", lambda _: content.getvalue())(path)
+
+
+def fewer_rows(path: Path) -> None:
+    pq.write_table(pq.read_table(path).slice(1), path)
+
+
+def not_a_number(path: Path) -> None:
+    made = network()
+    made.set_weights([np.full_like(weights, np.nan) for weights in made.get_weights()])
+    artifacts.write_model(made, COLUMNS)
+
+
+def running_code(path: Path) -> None:
+    """A model with a layer of Python's bytecode, which would leave a file `ran` behind."""
+    made = keras.Sequential(
+        [keras.Input((len(COLUMNS.words),)), keras.layers.Lambda(lambda value: (Path("ran").write_text(""), value)[1])]
+    )
+    made.compile("sgd", "binary_crossentropy")
+    artifacts.write_model(made, COLUMNS)
+    Path("ran").unlink()
+
+
+EMPTY, TEXT = (lambda path: rewrite(path, b"")), (lambda path: rewrite(path, b"not what it should be\n"))
+
+DAMAGE: list[tuple[Path, str, Callable[[Path], None]]] = [
+    *((path, "missing", Path.unlink) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
+    *((path, "missing", Path.unlink) for path in (artifacts.FEATURES_COLUMNS, artifacts.MODEL, artifacts.HISTORY)),
+    *((path, "empty", EMPTY) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
+    *((path, "empty", EMPTY) for path in (artifacts.FEATURES_COLUMNS, artifacts.MODEL, artifacts.HISTORY)),
+    *((path, "truncated", cut) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
+    *((path, "truncated", cut) for path in (artifacts.FEATURES_COLUMNS, artifacts.MODEL)),
+    *((path, "some text", TEXT) for path in (TRAIN, SOURCE, PART, LABELS, artifacts.MODEL, artifacts.HISTORY)),
+    *((path, "bytes in its middle overwritten", damage_middle) for path in (TRAIN, artifacts.MODEL)),
+    (TRAIN, "labels of another type", table(label=lambda column: column.cast(pa.int64()))),
+    (TRAIN, "a label missing", table(label=lambda column: pa.array([None, *column.to_pylist()[1:]], pa.uint8()))),
+    (TRAIN, "a label 2", table(label=lambda column: pa.array([2, *column.to_pylist()[1:]], pa.uint8()))),
+    (
+        TRAIN,
+        "a rank 0",
+        table(tokens=lambda column: pa.array([[0], *column.to_pylist()[1:]], pa.list_(pa.int32()))),
+    ),
+    (
+        TRAIN,
+        "a rank past the vocabulary",
+        table(tokens=lambda column: pa.array([[21], *column.to_pylist()[1:]], pa.list_(pa.int32()))),
+    ),
+    (TRAIN, "a row missing", fewer_rows),
+    (VOCABULARY, "a word missing", table(word=pa.array([None, *WORDS[1:]], pa.string()))),
+    (VOCABULARY, "counts of another type", table(count=lambda column: column.cast(pa.float64()))),
+    (SOURCE, "a key missing", instead(b'"tokenizer"', b'"cutter"')),
+    (SOURCE, "rows in words", instead(b"40", b'"forty"')),
+    (SOURCE, "an unknown tokenizer", instead(b"keras", b"other")),
+    (PART, "a pickle that runs code", pickled),
+    (PART, "another type", members(data=lambda data: data.astype(np.float64))),
+    (PART, "another format", lambda path: scipy.sparse.save_npz(path, scipy.sparse.load_npz(path).tocsc())),
+    (PART, "indices out of order", members(indices=first_row_reversed)),
+    (PART, "an index twice", members(indices=lambda indices: np.r_[indices[:1], indices[:1], indices[2:]])),
+    (PART, "an index past the last column", members(indices=lambda indices: np.r_[indices[:-1], np.int32(24)])),
+    (PART, "a negative index", members(indices=with_first(-1))),
+    (PART, "row ends out of order", members(indptr=lambda ends: np.r_[ends[0], ends[2], ends[1], ends[3:]])),
+    (PART, "a value that is no number", members(data=with_first(np.nan))),
+    (PART, "another number of columns", members(shape=lambda shape: np.array([shape[0], shape[1] + 1]))),
+    (PART, "more rows than labels", lambda path: array(lambda labels: labels[1:])(LABELS)),
+    (LABELS, "a pickle that runs code", pickled),
+    (LABELS, "another type", array(lambda labels: labels.astype(np.float64))),
+    (LABELS, "another shape", array(lambda labels: labels[:, None])),
+    (LABELS, "a label 0.5", array(with_first(0.5))),
+    (LABELS, "a label that is no number", array(with_first(np.nan))),
+    (artifacts.FEATURES_COLUMNS, "no tokenizer", with_metadata({})),
+    (artifacts.FEATURES_COLUMNS, "an unknown tokenizer", with_metadata({"tokenizer": "other"})),
+    (artifacts.FEATURES_COLUMNS, "a column twice", table(column=pa.array([0, 0, *range(2, 24)], pa.int32()))),
+    (artifacts.MODEL, "no metadata", member("metadata.json", lambda _: None)),
+    (artifacts.MODEL, "weights that are no numbers", not_a_number),
+    (artifacts.MODEL, "a layer that runs code", running_code),
+    (artifacts.MODEL, "a model of another width", lambda path: artifacts.write_model(network(5), COLUMNS)),
+    (
+        artifacts.MODEL,
+        "a model of other words",
+        lambda path: artifacts.write_model(network(), Columns(COLUMNS.words[::-1], "keras")),
+    ),
+    (artifacts.HISTORY, "another header", instead(b"val_loss", b"loss")),
+    (artifacts.HISTORY, "a word for a number", instead(b"0.700000", b"high")),
+    (artifacts.HISTORY, "a loss that is no number", instead(b"0.500000", b"nan")),
+    (artifacts.HISTORY, "an epoch missing", instead(b"\n2,", b"\n3,")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "what", "damage"), DAMAGE, ids=[f"{path.name}-{what}" for path, what, _ in DAMAGE])
+def test_damage_is_named_with_its_file_and_its_remedy(
+    project: Path, path: Path, what: str, damage: Callable[[Path], None]
+) -> None:
+    damage(path)
+    with pytest.raises(UserError) as caught:
+        read_all()
+    message = str(caught.value)
+    assert message.startswith(str(path if path.exists() or path != PART else PART.parent))
+    assert "`dvc repro" in message
+    assert len(message) < 400
+    assert "\n" not in message
+    assert not Path("ran").exists()
+    documented("damaged", f"`{path}`", what, message)
+
+
+def test_reviews_of_another_run_than_the_features_are_noticed(project: Path) -> None:
+    labels = artifacts.read_labels(artifacts.feature_parts("test")[0])
+    probabilities = np.linspace(0, 1, ROWS, dtype=np.float32)
+    assert sum(map(len, reviews.worth_reading(network(), labels, probabilities).values())) > 3
+    given = random_reviews(ROWS, len(WORDS), seed=1)
+    artifacts.write_reviews(artifacts.RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
+    message = "data/raw and data/features are of two runs; expected of one: `dvc repro`"
+    with pytest.raises(UserError, match=message):
+        reviews.worth_reading(network(), labels, probabilities)
+    artifacts.write_reviews(artifacts.RAW, "test", [given])
+    artifacts.write_vocabulary(artifacts.RAW, WORDS[::-1], np.arange(len(WORDS), 0, -1, dtype=np.int64))
+    with pytest.raises(UserError, match=message):
+        reviews.worth_reading(network(), labels, probabilities)
+
+
+def test_the_model_keeps_what_its_columns_are(project: Path) -> None:
+    """In its metadata, where Keras itself does not look."""
+    with zipfile.ZipFile(artifacts.MODEL) as file:
+        assert json.loads(file.read("metadata.json"))["columns_sha256"] == COLUMNS.sha256
+    assert keras.models.load_model(artifacts.MODEL).input_shape == (None, len(COLUMNS.words))
