@@ -1,6 +1,6 @@
 """What the fuzz tests share: damaged bytes, texts of any kind, and what counts as a documented error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from hypothesis import strategies as st
@@ -15,14 +15,18 @@ LENGTHS = [0, 1, 127, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
-def answer(call: Callable[[], T], *, lines: int = 2) -> T | None:
-    """What `call` returns, or None where it ends in a documented error of so many lines that any terminal can show."""
+def answer(call: Callable[[], T], *, lines: int = 2, naming: Iterable[str] = ("",)) -> T | None:
+    """What `call` returns, or None where it ends in a documented error.
+
+    That has at most so many lines, which any terminal can show, and names one of `naming`.
+    """
     try:
         return call()
     except UserError as error:
         said = str(error).split("\n")
         assert 1 <= len(said) <= lines, said
         assert all(0 < len(line) < 1000 and line.isprintable() for line in said), ascii(said)
+        assert any(name in said[0] for name in naming), ascii(said)
         return None
 
 

@@ -20,6 +20,7 @@ from stages import artifacts, console
 from stages.artifacts import Columns
 from stages.download.tables import Row
 from stages.download.text import TOKENIZERS
+from stages.params import TokenizerName
 from stages.predict import __main__ as program
 from stages.predict import show
 from stages.predict.model import Answer, Model
@@ -54,7 +55,7 @@ def models(folder: Path, network: keras.Sequential, monkeypatch: pytest.MonkeyPa
     return folder
 
 
-def columns(tokenizer: str) -> Columns:
+def columns(tokenizer: TokenizerName) -> Columns:
     return Columns([*vocabulary.SPECIAL, *WORDS], tokenizer)
 
 
@@ -91,7 +92,7 @@ def check_json(lines: list[str] | None) -> list[str]:
 
 
 @given(st.lists(VALID, min_size=1, max_size=20), st.sampled_from(["keras", "unicode"]), st.booleans())
-def test_any_texts(network: keras.Sequential, texts: list[str], tokenizer: str, explain: bool) -> None:
+def test_any_texts(network: keras.Sequential, texts: list[str], tokenizer: TokenizerName, explain: bool) -> None:
     """Alone and together the same to the bit, and all that is shown of them is in lines."""
     model = Model(network, columns(tokenizer))
     together = list(model.answers(rows(texts), explain=explain))
