@@ -17,7 +17,6 @@ os.environ.setdefault(
     "HYPOTHESIS_STORAGE_DIRECTORY", str(Path(__file__).resolve().parents[2] / ".pytest_cache" / "hypothesis")
 )
 
-
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -26,7 +25,7 @@ from tests.fuzz.bounds import bounded
 MINUTES = float(os.environ.get("FUZZ_MINUTES") or 0)
 
 settings.register_profile(
-    "short", deadline=None, database=None, derandomize=True, max_examples=60, suppress_health_check=list(HealthCheck)
+    "short", deadline=None, database=None, derandomize=True, max_examples=30, suppress_health_check=list(HealthCheck)
 )
 settings.register_profile("long", settings.get_profile("short"), derandomize=False, max_examples=1000)
 settings.load_profile("long" if MINUTES else "short")

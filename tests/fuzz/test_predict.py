@@ -130,30 +130,13 @@ def test_any_file(models: Path, file: tuple[str, bytes], column: str | None, exp
     kind, content = file
     path = Path(f"a.{kind}")
     path.write_bytes(content)
-    check_json(answer_or_usage(path, column, explain))
-
-
-def answer_or_usage(path: Path, column: str | None, explain: bool) -> list[str] | None:
-    return printed([], path, column, json=True, explain=explain)
+    check_json(printed([], path, column, json=True, explain=explain))
 
 
 WORDS_OF_A_SHELL = st.sampled_from(
     [
-        "--json",
-        "--explain",
-        "--file",
-        "--column",
-        "a.txt",
-        "a.csv",
-        "text",
-        "--",
-        "-",
-        "",
-        "-x",
-        "--file=",
-        "word1",
-        "/",
-        ".",
+        *("--json", "--explain", "--file", "--column", "--file=", "--help", "--", "-", "-x", ""),
+        *("a.txt", "a.csv", "a.xlsx", "text", "word1", "/", "."),
     ]
 )
 BYTES_OF_A_SHELL = st.binary(max_size=12).map(lambda word: word.replace(b"\0", b"").decode(errors="surrogateescape"))

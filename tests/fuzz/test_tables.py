@@ -56,30 +56,9 @@ VALID = {
     "txt": ["\r\n".join(review for review, _ in SOME).encode()],
 }
 ODD_VALUES = [
-    *(
-        '"\\ud800"',
-        '"\\udc00\\ud800"',
-        '"\\ud83d\\ude00"',
-        '"\\u0000"',
-        "1e999",
-        "NaN",
-        "-Infinity",
-        "9" * 5000,
-        "9" * 4000,
-    ),
-    *(
-        "[" * 100_000,
-        "[" * 900 + "]" * 900,
-        "{}",
-        "[]",
-        "null",
-        "true",
-        "-0",
-        "1.0",
-        '"' + "x" * 1000 + '"',
-        '"\x1b[31m"',
-    ),
-    *('{"text": "a"}', '"', "'a'", "\ufeff", "//", '"1", "text": "again"', '"1", "Text": "two"', '"\\', "\0"),
+    *('"\\ud800"', '"\\udc00\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', '"\x1b[31m"', '"', "'a'", "//", '"\\'),
+    *("1e999", "NaN", "-Infinity", "9" * 5000, "9" * 4000, "-0", "1.0", "null", "true", "{}", "[]", '{"text": "a"}'),
+    *("[" * 100_000, "[" * 900 + "]" * 900, '"1", "text": "again"', '"1", "Text": "two"', "\0", "\ufeff"),
 ]
 ODD_LINES = st.builds('{{"text": {}, "label": {}}}'.format, *[st.sampled_from(['"a"', "1", *ODD_VALUES])] * 2)
 
@@ -171,28 +150,11 @@ def test_any_label(folder: Path, rows: Rows) -> None:
 
 
 KINDS_OF_COLUMN = [
-    *(
-        pa.string(),
-        pa.large_string(),
-        pa.string_view(),
-        pa.binary(),
-        pa.large_binary(),
-        pa.binary(3),
-        pa.int8(),
-        pa.uint64(),
-    ),
-    *(
-        pa.float16(),
-        pa.float64(),
-        pa.bool_(),
-        pa.null(),
-        pa.date32(),
-        pa.timestamp("ns"),
-        pa.time64("us"),
-        pa.duration("s"),
-    ),
-    *(pa.decimal128(5, 2), pa.list_(pa.string()), pa.struct([("text", pa.string())]), pa.map_(pa.string(), pa.int8())),
-    *(pa.dictionary(pa.int32(), pa.string()), pa.list_(pa.list_(pa.int8())), pa.dictionary(pa.int8(), pa.int64())),
+    *(pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary(3), pa.null()),
+    *(pa.int8(), pa.uint64(), pa.float16(), pa.float64(), pa.bool_(), pa.decimal128(5, 2), pa.list_(pa.string())),
+    *(pa.date32(), pa.timestamp("ns"), pa.time64("us"), pa.duration("s"), pa.list_(pa.list_(pa.int8()))),
+    *(pa.struct([("text", pa.string())]), pa.map_(pa.string(), pa.int8()), pa.dictionary(pa.int8(), pa.int64())),
+    pa.dictionary(pa.int32(), pa.string()),
 ]
 
 
