@@ -27,7 +27,7 @@ MINUTES = float(os.environ.get("FUZZ_MINUTES") or 0)
 settings.register_profile(
     "short", deadline=None, database=None, derandomize=True, max_examples=30, suppress_health_check=list(HealthCheck)
 )
-settings.register_profile("long", settings.get_profile("short"), derandomize=False, max_examples=1000)
+settings.register_profile("long", settings.get_profile("short"), derandomize=False, max_examples=200)
 settings.load_profile("long" if MINUTES else "short")
 
 tried: Counter[str] = Counter()

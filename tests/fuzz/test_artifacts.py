@@ -179,12 +179,14 @@ def test_another_file(folder: Path, valid: Files, name: str, other: str, content
     check(valid, name, content)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping variable loading:UserWarning")  # of the optimizer, which nobody asks
 @settings(max_examples=15)
 @given(st.data())
 def test_damaged_model(folder: Path, valid: Files, data: st.DataObject) -> None:
     check(valid, MODEL, data.draw(damaged(valid[MODEL])))
 
 
+@pytest.mark.filterwarnings("ignore:Skipping variable loading:UserWarning")  # of the optimizer, which nobody asks
 @settings(max_examples=15)
 @given(st.data())
 def test_damaged_member_of_a_model(folder: Path, valid: Files, data: st.DataObject) -> None:
@@ -314,8 +316,8 @@ def test_any_reviews(
     names: list[str],
 ) -> None:
     columns = {
-        "tokens": pa.array([tokens.get(row, [1, row % WORDS + 1]) for row in range(rows)]).cast(kinds[0]),
-        "label": pa.array([labels.get(row, row % 2) for row in range(rows)], pa.int64()).cast(kinds[1]),
+        "tokens": pa.array([tokens.get(row, [1, row % WORDS + 1]) for row in range(rows)]).cast(kinds[0], safe=False),
+        "label": pa.array([labels.get(row, row % 2) for row in range(rows)], pa.int64()).cast(kinds[1], safe=False),
     }
     file = io.BytesIO()
     pq.write_table(pa.table([columns[name] for name in names], names), file)
