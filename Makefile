@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro report plots audit bench bench-scale test verify lint format lock
+.PHONY: help install .venv repro report plots audit bench bench-scale test fuzz verify lint format lock
 
 help:  ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 
 test: install  ## Run the tests
 	@pytest
+
+fuzz: install  ## Try random input for MINUTES=10: damaged files, odd parameters, any text
+	@FUZZ_MINUTES=$(or $(MINUTES),10) pytest tests/fuzz --numprocesses=0
 
 verify: install  ## Check that a clean clone gives the committed results, to the byte
 	@python -m checks.verify

@@ -24,7 +24,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from stages.console import UserError
+from stages.console import UserError, one_line
 from stages.params import TokenizerName
 
 if TYPE_CHECKING:
@@ -114,8 +114,7 @@ def _reading(path: Path, stage: str) -> Iterator[None]:
 def _first_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200].rstrip(".:")
+    return one_line(error).rstrip(".:")
 
 
 def _expect(condition: bool, expected: str) -> None:

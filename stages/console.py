@@ -32,6 +32,18 @@ def say(line: str) -> None:
         raise UserError(f"what is printed cannot be written ({error.strerror}): see where it goes") from None
 
 
+def one_line(text: object) -> str:
+    r"""The first line of what a library or a file says, in 200 characters that any terminal can show.
+
+    An exception that says nothing is named by its kind.
+
+    >>> one_line("no such\x1b[1m column\nin this file")
+    'no such?[1m column'
+    """
+    line = (str(text) or type(text).__name__).split("\n", 1)[0][:200]
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
 def run(
     main: Callable[..., None],
     description: str | None,

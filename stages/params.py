@@ -5,16 +5,20 @@ Each field's description says what is allowed, and is what a user reads when a v
 
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
-from stages.console import UserError
+from stages.console import UserError, one_line
 
 PARAMS = Path("params.yaml")
+
+_ALIASES, _DEPTH = 20, 20
+"""Aliases and levels that the file may have: more than the parameters take, too few to make much of a small file."""
 
 TokenizerName = Literal["keras", "unicode"]
 """What `stages.download.text.TOKENIZERS` knows a tokenizer by."""
@@ -130,18 +134,33 @@ def load() -> Params:
         UserError: the file cannot be read, or a key is unknown, missing or has a value that is not allowed.
     """
     try:
-        values = YAML(typ="safe").load(PARAMS.read_text(encoding="utf-8"))
+        text = PARAMS.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{PARAMS} is missing: run this in the project's folder, or `git checkout {PARAMS}`") from None
-    except (YAMLError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{PARAMS}, byte {error.start + 1} is not UTF-8: save the file in UTF-8") from None
+    try:
+        values = _parse(text)
+    except Exception as error:  # a value that is not of its tag shows as almost anything, as a KeyError for one
         mark = getattr(error, "problem_mark", None)
         where = f"{PARAMS}:{mark.line + 1}" if mark else str(PARAMS)
-        raise UserError(f"{where} is not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        raise UserError(f"{where} is not valid YAML: {one_line(getattr(error, 'problem', None) or error)}") from None
     try:
         return Params.model_validate(values)
     except ValidationError as error:
         lines = dict.fromkeys(_explain(detail) for detail in error.errors(include_url=False))
         raise UserError("\n".join(lines)) from None
+
+
+def _parse(text: str) -> Any:
+    """The values in a YAML text, as DVC reads them."""
+    aliases = depth = 0
+    for event in YAML(typ="safe").parse(text):
+        aliases += isinstance(event, AliasEvent)
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if aliases > _ALIASES or depth > _DEPTH:
+            raise ValueError(f"it has more than {_ALIASES} aliases, or values in more than {_DEPTH} others")
+    return YAML(typ="safe").load(text)
 
 
 def _explain(error: ErrorDetails) -> str:
@@ -160,7 +179,7 @@ def _explain(error: ErrorDetails) -> str:
         section = field.annotation
     key = ".".join(path) + "".join(f"[{step}]" for step in error["loc"] if isinstance(step, int))
     if error["type"] == "extra_forbidden":
-        return _unknown(key, str(error["loc"][-1]), list(section.model_fields))
+        return _unknown(key, one_line(str(error["loc"][-1])), list(section.model_fields))
     if error["type"] == "missing":
         return f"{PARAMS}: {key} is missing; expected {allowed}"
     return f"{PARAMS}: {key or 'the file'} is {_short(error['input'])}; expected {allowed}"
@@ -174,5 +193,11 @@ def _unknown(section: str, name: str, known: list[str]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    """A value as Python writes it, in 60 characters at most, however large it is."""
+    shown = Repr()
+    shown.maxstring = shown.maxlong = shown.maxother = 60
+    try:
+        text = shown.repr(value)
+    except ValueError:  # Python shows no number of more than 4,300 digits
+        return f"a {type(value).__name__} of too many digits"
     return text if len(text) <= 60 else f"{text[:57]}..."

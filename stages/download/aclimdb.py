@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages.console import UserError
+from stages.console import UserError, one_line
 from stages.download import fetch, mirror
 from stages.download.corpus import Corpus
 from stages.download.encoder import Encoder
@@ -29,7 +29,12 @@ LARGEST = 1 << 30
 """Bytes that the archive may unpack to."""
 _HEADERS = 1 << 20
 """Bytes that may lie between the content of two members."""
+_ENDS = 10
+"""How often a reader may find that there is no more: twice or so, if it does not look for a whole gigabyte there."""
 _REVIEW = re.compile("aclImdb/(train|test)/(neg|pos)/([0-9]+_[0-9]+[.]txt)")
+
+_DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, OverflowError, RecursionError)
+"""How it shows; the last three where a header has no number for a number, or is for a header for a header and so on."""
 
 
 class Review(NamedTuple):
@@ -98,8 +103,8 @@ def read(path: Path) -> Iterator[Review]:
                     yield Review(split, int(kind == "pos"), name, _text(path, archive, member))
             while stream.read(1 << 16):  # to the end, where gzip's checksum of all this is
                 pass
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise UserError(f"{path} is truncated or damaged ({error}); remove it and get it anew") from None
+    except _DAMAGE as error:
+        raise UserError(f"{path} is truncated or damaged ({one_line(error)}); remove it and get it anew") from None
 
 
 def _check(path: Path, member: tarfile.TarInfo) -> re.Match[str] | None:
@@ -130,13 +135,16 @@ class _Bounded:
 
     def __init__(self, file: gzip.GzipFile, path: Path) -> None:
         self._file, self._path = file, path
-        self._position = 0
+        self._position = self._ends = 0
         self.limit = _HEADERS
         """How far the stream may be read."""
 
     def read(self, size: int) -> bytes:
         content = self._file.read(size)
         self._position += len(content)
+        self._ends += not content
+        if self._ends > _ENDS:
+            raise EOFError("it ends within a member")
         if self._position > min(self.limit, LARGEST):
             raise UserError(f"{self._path} unpacks to far more than it should; remove it and get it anew")
         return content

@@ -9,21 +9,27 @@ import gc
 import json
 import os
 import pickle
+import resource
 import zipfile
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from stages.artifacts import SPLITS, Reviews
-from stages.console import UserError
+from stages.console import UserError, one_line
 from stages.download import fetch, mirror
 from stages.download.corpus import Corpus
 
 ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
 REVIEWS = fetch.Expected("imdb.npz", "sha256", "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f")
 WORD_INDEX = fetch.Expected("imdb_word_index.json", "md5", "bfafd718b763782e994055a2d397834f")
+
+_FACTOR, _AT_LEAST = 32, 64 << 20
+"""Bytes of memory for a byte of the npz, and for the rest; Keras's takes a quarter of that."""
 
 
 def load() -> Corpus:
@@ -57,12 +63,31 @@ def read_reviews(path: Path, words: int) -> dict[str, Reviews]:
     generator = np.random.RandomState(113)  # Keras's: one for both splits, train first
     gc.disable()  # it would go through 50,000 lists again and again, for a third of the whole time, and find nothing
     try:
-        with zipfile.ZipFile(path) as members:
+        with _memory(_FACTOR * path.stat().st_size + _AT_LEAST), zipfile.ZipFile(path) as members:
             return {split: _read_split(members, split, generator, words) for split in SPLITS}
     except Exception as error:  # damage shows as almost anything: zipfile, zlib and pickle raise what they like
-        raise UserError(f"{path} is not Keras's imdb.npz ({error}): get another copy") from None
+        raise UserError(f"{path} is not Keras's imdb.npz ({one_line(error)}): get another copy") from None
     finally:
         gc.enable()
+
+
+@contextmanager
+def _memory(most: int) -> Iterator[None]:
+    """Let the process have so many bytes more and then a MemoryError: a pickle of a few bytes may ask for all there is.
+
+    Only Linux tells how much there is already, and keeps to such a limit.
+    """
+    used = Path("/proc/self/statm")
+    if not used.exists():
+        yield
+        return
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    most += int(used.read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (min((most, *(limit for limit in limits if limit >= 0))), limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def _read_split(members: zipfile.ZipFile, split: str, generator: np.random.RandomState, words: int) -> Reviews:

@@ -10,13 +10,13 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.console import UserError
+from stages.console import UserError, one_line
 from stages.download.text import LONGEST
 
 _LONGEST_LINE = 16 * LONGEST
 """Bytes: room for the longest review, each character of it escaped or of four bytes, and for the other columns."""
-_BATCH = 256
-"""Rows of a Parquet file read at a time: as many of the longest reviews fit into memory."""
+_BATCH = 16
+"""Rows of a Parquet file read at a time: as many fit into memory even where each is ten times the longest review."""
 _EXAMPLE = '{"text": "...", "label": 1}'
 _USUAL = {"text": ("text", "review", "sentence"), "label": ("label", "sentiment")}
 _IN_PARAMS = {
@@ -170,6 +170,7 @@ def _json_lines(path: Path, wanted: _Wanted) -> Iterator[Row]:
 
 
 def _parquet(path: Path, wanted: _Wanted) -> Iterator[Row]:
+    where = f"{path}, name of a column"
     try:
         with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:  # not whole row groups at once
             columns = _choose(path, file.schema_arrow.names, wanted)
@@ -183,7 +184,7 @@ def _parquet(path: Path, wanted: _Wanted) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         raise UserError(f"{where}: byte {error.start + 1} of a value is not UTF-8") from None
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} cannot be read as Parquet ({_first_line(error)}); write it anew") from None
+        raise UserError(f"{path} cannot be read as Parquet ({one_line(error)}); write it anew") from None
 
 
 def _check_type(path: Path, part: str, column: str, kind: pa.DataType, wanted: _Wanted) -> None:
@@ -276,7 +277,3 @@ def checked(where: str, text: object) -> str:
 def _names(names: Sequence[str] | dict[str, Any]) -> str:
     text = ", ".join(repr(name) for name in names)
     return text if len(text) <= 300 else f"{text[:297]}..."
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

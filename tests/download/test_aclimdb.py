@@ -215,6 +215,12 @@ def test_an_archive_cut_short_is_said(use: Callable[[bytes], Path]) -> None:
         list(aclimdb.read(use(content[:30_000] + bytes(100) + content[30_100:])))
 
 
+@pytest.mark.parametrize("number", [b"7 size=\n", b"9 size=x\n", b"19 GNU.sparse.map=x\n", b"9 path=x\n" * 10])
+def test_a_header_that_cannot_be_is_said(use: Callable[[bytes], Path], number: bytes) -> None:
+    with pytest.raises(UserError, match="truncated or damaged"):
+        list(aclimdb.read(use(pack([member("x", number, tarfile.XHDTYPE)] * 2000))))
+
+
 def test_an_archive_without_a_class_is_said(use: Callable[[bytes], Path]) -> None:
     use(pack([(info, content) for info, content in tiny() if "test/neg" not in info.name]))
     with pytest.raises(UserError, match="lacks files in aclImdb/test/pos or aclImdb/test/neg"):

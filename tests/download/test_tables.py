@@ -242,3 +242,24 @@ def test_plain_lines_are_texts() -> None:
         list(tables.lines("some", io.BytesIO()))
     with pytest.raises(UserError, match=r"^a.txt is of no known kind; .* in .csv, .jsonl, .ndjson, .parquet$"):
         tables.rows(Path("a.txt"), None, None)
+
+
+def test_a_name_that_is_not_utf8_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a"], "other": ["a"]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"other", b"oth\xffr"))
+    with pytest.raises(UserError, match=r"a.parquet, name of a column: byte 4 of a value is not UTF-8"):
+        list(tables.texts(path, None))
+
+
+def test_what_a_library_says_of_damage_is_shown_in_a_line(tmp_path: Path) -> None:
+    """Here it shows a byte of the file, which may be a command to a terminal."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a"]}), path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[-8:-4], "little")
+    for byte in range(1, 32):
+        path.write_bytes(content[: -8 - length] + bytes([0x10 | byte]) * length + content[-8:])
+        with pytest.raises(UserError, match=r"a.parquet cannot be read as Parquet") as caught:
+            list(tables.texts(path, None))
+        assert str(caught.value).isprintable()

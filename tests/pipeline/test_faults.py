@@ -18,7 +18,6 @@ from ruamel.yaml import YAML
 from tests.conftest import ROOT, UNPRIVILEGED, documented
 from tests.pipeline.conftest import Clone
 
-
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and small disks as Linux has them")
 
 

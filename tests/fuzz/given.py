@@ -1,0 +1,55 @@
+"""What the fuzz tests share: damaged bytes, texts of any kind, and what counts as a documented error."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from hypothesis import strategies as st
+
+from stages.console import UserError
+
+T = TypeVar("T")
+
+LENGTHS = [0, 1, 127, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
+"""Numbers that formats take for lengths, and programs for memory."""
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
+
+
+def answer(call: Callable[[], T], *, lines: int = 2, naming: Iterable[str] = ("",)) -> T | None:
+    """What `call` returns, or None where it ends in a documented error.
+
+    That has at most so many lines, which any terminal can show, and names one of `naming`.
+    """
+    try:
+        return call()
+    except UserError as error:
+        said = str(error).split("\n")
+        assert 1 <= len(said) <= lines, said
+        assert all(0 < len(line) < 1000 and line.isprintable() for line in said), ascii(said)
+        assert any(name in said[0] for name in naming), ascii(said)
+        return None
+
+
+@st.composite
+def damaged(draw: st.DrawFn, valid: bytes) -> bytes:
+    """The bytes of a valid file after one to four mishaps."""
+    content = bytearray(valid)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(content)))
+        match draw(st.sampled_from(["change", "change", "remove", "insert", "cut", "repeat", "length"])):
+            case "change":
+                content[at : at + 1] = bytes([draw(st.integers(0, 255))])
+            case "remove":
+                del content[at : at + draw(st.integers(1, 64))]
+            case "insert":
+                content[at:at] = draw(st.binary(max_size=16))
+            case "cut":
+                del content[at:]
+            case "repeat":
+                start = draw(st.integers(0, len(content)))
+                content[at:at] = content[start : start + draw(st.integers(1, 64))]
+            case "length":
+                size, order = draw(st.sampled_from([4, 8])), draw(st.sampled_from(["little", "big"]))
+                number = draw(st.sampled_from(LENGTHS)) % 256**size
+                content[at : at + size] = number.to_bytes(size, order)
+    return bytes(content)

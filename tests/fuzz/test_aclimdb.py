@@ -1,0 +1,106 @@
+"""The archive of texts: damaged before and after it is packed, with members of any kind, and bombs."""
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.download import aclimdb, text
+from tests.download.test_aclimdb import Member, member, pack, tiny
+from tests.fuzz.bounds import bounded
+from tests.fuzz.given import TEXTS, answer, damaged
+
+PACKED = pack(tiny())
+UNPACKED = gzip.decompress(PACKED)
+KINDS = [bytes([kind]) for kind in b"\0" + b"01234567LKSxgXVMNZ~"]
+"""Of members: the 17 that `tarfile` knows, and two that nobody does."""
+
+
+def check(content: bytes) -> None:
+    """Read it, and look at what comes."""
+    Path("a.tar.gz").write_bytes(content)
+    reviews = answer(lambda: list(aclimdb.read(Path("a.tar.gz")))) or []
+    names = {(review.split, review.label, review.file) for review in reviews}
+    assert len(names) == len(reviews)
+    for review in reviews:
+        assert review.split in ("train", "test")
+        assert review.label in (0, 1)
+        assert "/" not in review.file
+        assert len(review.text.encode()) <= text.LONGEST
+    assert {path.name for path in Path.cwd().iterdir()} == {"a.tar.gz"}
+
+
+@given(damaged(PACKED))
+def test_damaged_archive(folder: Path, content: bytes) -> None:
+    check(content)
+
+
+@given(damaged(UNPACKED))
+def test_damaged_members(folder: Path, content: bytes) -> None:
+    check(gzip.compress(content, 1))
+
+
+@st.composite
+def members(draw: st.DrawFn) -> Member:
+    """One with a header that is right but for what it says."""
+    names = [
+        "aclImdb/train/pos/3_9.txt",
+        "aclImdb/test/neg/3_9.txt",
+        "../a",
+        "/a",
+        "a/../b",
+        "aclImdb/a\n\x1b[31m",
+        "a" * 99,
+    ]
+    info, content = member(draw(st.sampled_from(names) | TEXTS), draw(st.binary(max_size=600)))
+    info.type = draw(st.sampled_from(KINDS) | st.just(tarfile.REGTYPE))
+    info.linkname = draw(st.sampled_from(["", "/etc/passwd", "aclImdb/train/pos/2_10.txt"]))
+    info.size += draw(st.sampled_from([0, 0, 0, 1, -1, 512, -512, 10**6, 2**30, 2**33, 2**62]))
+    info.pax_headers = draw(st.dictionaries(st.sampled_from(["path", "size", "GNU.sparse.map", "mtime", "a"]), TEXTS))
+    return info, content
+
+
+@given(st.lists(members(), max_size=5), st.booleans())
+def test_any_members(folder: Path, some: list[Member], pax: bool) -> None:
+    content = io.BytesIO()
+    for info, body in [*tiny(), *some]:
+        content.write(info.tobuf(tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT, errors="surrogateescape"))
+        content.write(body + bytes(-len(body) % 512))
+    check(gzip.compress(content.getvalue() + bytes(1024), 1))
+
+
+@given(st.dictionaries(st.tuples(st.integers(0, 99), st.integers(1, 10)), TEXTS, max_size=10))
+def test_any_reviews_come_back(folder: Path, reviews: dict[tuple[int, int], str]) -> None:
+    names = {f"{number}_{rating}.txt": review for (number, rating), review in reviews.items()}
+    Path("a.tar.gz").write_bytes(pack([member(f"aclImdb/test/neg/{name}", names[name].encode()) for name in names]))
+    assert [(review.file, review.text) for review in aclimdb.read(Path("a.tar.gz"))] == list(names.items())
+
+
+def headers(kind: bytes, size: int, count: int = 1) -> bytes:
+    """Members that hold names or headers for the next one, of this many bytes each, and none follows."""
+    info, _ = member("x", kind=kind)
+    info.size = size
+    return (info.tobuf(tarfile.GNU_FORMAT) + b"a" * size + bytes(-size % 512)) * count
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        headers(tarfile.XHDTYPE, 1 << 28),
+        headers(tarfile.XGLTYPE, 1 << 18, 1000),
+        headers(tarfile.GNUTYPE_LONGNAME, 512, 100_000),
+        headers(tarfile.REGTYPE, 0, 100_000),
+        headers(tarfile.GNUTYPE_SPARSE, 0, 1000),
+        bytes(1 << 29),
+    ],
+    ids=["pax", "global", "names", "empty", "sparse", "zeros"],
+)
+def test_bombs_are_left_before_they_fill_the_memory(folder: Path, content: bytes) -> None:
+    packed = gzip.compress(content, 1)
+    del content
+    with bounded():
+        check(packed)

@@ -1,0 +1,378 @@
+"""Files between stages: damaged or made by others, they are refused with their name, or hold what they should."""
+
+import io
+import itertools
+import json
+import math
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import scipy.sparse
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from stages import artifacts
+from stages.artifacts import Columns, Epoch, Features, Reviews
+from tests.conftest import random_reviews, write_features, write_reviews
+from tests.fuzz.given import answer, damaged
+from tests.fuzz.test_params import VALUES
+
+Files = dict[str, bytes]
+
+ROWS, WORDS, COLUMNS = 30, 20, 12
+RAW, PART = "data/raw/train.parquet", "data/features/train/part-00000.npz"
+LABELS = PART.replace(".npz", ".labels.npy")
+VOCABULARY, SOURCE = "data/raw/vocabulary.parquet", "data/raw/source.json"
+OF_FEATURES, OF_MODEL = str(artifacts.FEATURES_COLUMNS), str(artifacts.MODEL_COLUMNS)
+MODEL, HISTORY = str(artifacts.MODEL), str(artifacts.HISTORY)
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """What the stages write, small, by path."""
+    root = tmp_path_factory.mktemp("valid")
+    with chdir(root):
+        write_reviews("train", [random_reviews(ROWS, WORDS, seed=1)], ROWS, WORDS)
+        matrix = scipy.sparse.random(ROWS, COLUMNS, 0.3, "csr", dtype=np.float32, rng=np.random.default_rng(0))
+        write_features(Features(matrix, np.arange(ROWS, dtype=np.float32) % 2), "train", 1)
+        columns = Columns([f"word{column}" for column in range(COLUMNS)], "keras")
+        artifacts.write_model_columns(columns)
+        network = keras.Sequential([keras.Input((COLUMNS,)), keras.layers.Dense(1, "sigmoid")])
+        network.compile("adam", "binary_crossentropy")
+        artifacts.write_model(network, columns)
+        artifacts.write_history([Epoch(1, 0.5, 0.75, 0.4, 0.7), Epoch(2, 0.25, 0.875, 0.3, 0.8)])
+        artifacts.read_model(columns)  # Keras's first time takes memory that it keeps
+        return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def canary(tmp_path: Path) -> Iterator[None]:
+    """No test leaves the file that a pickle would make."""
+    yield
+    assert not (tmp_path / "canary").exists()
+
+
+# What a value has to be like, whatever file it came from
+
+
+def check_reviews(words: int, rows: int) -> None:
+    batches = list(artifacts.read_reviews("train", 7))
+    assert sum(len(batch.labels) for batch in batches) == rows
+    assert all(len(batch.labels) <= 7 for batch in batches)
+    for batch in [*batches, artifacts.read_some_reviews("train", [rows - 1, 0] if rows else [])]:
+        check_batch(batch, words)
+
+
+def check_batch(batch: Reviews, words: int) -> None:
+    assert [values.dtype for values in vars(batch).values()] == [np.int32, np.int32, np.uint8]
+    offsets = batch.offsets.tolist()
+    assert offsets[0] == 0
+    assert offsets[-1] == len(batch.tokens)
+    assert offsets == sorted(offsets)
+    assert len(offsets) == len(batch.labels) + 1
+    assert all(1 <= token <= words for token in batch.tokens.tolist())
+    assert set(batch.labels.tolist()) <= {0, 1}
+
+
+def check_part(columns: int) -> None:
+    artifacts.read_part.cache_clear()
+    (path,) = artifacts.feature_parts("train")
+    part = artifacts.read_part(path)
+    assert part.matrix.format == "csr"
+    assert part.matrix.dtype == part.labels.dtype == np.float32
+    assert part.matrix.shape == (len(part.labels), columns)
+    assert part.labels.ndim == 1
+    assert set(part.labels.tolist()) <= {0, 1}
+    ends = part.matrix.indptr.tolist()
+    assert ends[0] == 0
+    assert ends[-1] == len(part.matrix.indices) == len(part.matrix.data)
+    assert np.isfinite(part.matrix.data).all()
+    for start, end in itertools.pairwise(ends):
+        row = part.matrix.indices[start:end].tolist()
+        assert row == sorted(set(row))
+        assert all(0 <= column < columns for column in row)
+    np.testing.assert_array_equal(artifacts.read_labels(path), part.labels)
+
+
+def check_columns(path: Path) -> int:
+    columns = artifacts.read_columns(path)
+    assert columns.tokenizer in ("keras", "unicode")
+    assert all(isinstance(word, str) for word in columns.words)
+    return len(columns.words)
+
+
+def check_raw() -> None:
+    words = artifacts.read_vocabulary()
+    assert all(isinstance(word, str) for word in words)
+    source = artifacts.read_source()
+    assert {type(source.name), type(source.sha256)} == {str}
+    assert source.tokenizer in ("keras", "unicode")
+    assert type(source.train_rows) is type(source.test_rows) is int
+    check_reviews(len(words), source.train_rows)
+
+
+def check_history() -> None:
+    epochs = artifacts.read_history()
+    assert [epoch.epoch for epoch in epochs] == list(range(1, len(epochs) + 1))
+    assert epochs
+    for epoch in epochs:
+        assert all(math.isfinite(value) for value in vars(epoch).values())
+
+
+def check_model() -> None:
+    columns = artifacts.read_columns(artifacts.MODEL_COLUMNS)
+    network = artifacts.read_model(columns)
+    assert network.input_shape == (None, len(columns.words))
+    assert network.output_shape == (None, 1)
+    assert all(np.isfinite(weights).all() for weights in network.get_weights())
+
+
+CHECKS: dict[str, Callable[[], object]] = {
+    RAW: check_raw,
+    VOCABULARY: check_raw,
+    SOURCE: check_raw,
+    PART: lambda: check_part(check_columns(artifacts.FEATURES_COLUMNS)),
+    LABELS: lambda: check_part(check_columns(artifacts.FEATURES_COLUMNS)),
+    OF_FEATURES: lambda: check_part(check_columns(artifacts.FEATURES_COLUMNS)),
+    OF_MODEL: lambda: check_columns(artifacts.MODEL_COLUMNS),
+    HISTORY: check_history,
+    MODEL: check_model,
+}
+
+
+def check(files: Files, changed: str, content: bytes) -> None:
+    """Put the files there, one of them changed, and read it and those that belong to it."""
+    for name, kept in {**files, changed: content}.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(kept)
+    answer(CHECKS[changed], naming=files)
+
+
+SMALL = st.sampled_from([name for name in CHECKS if name != MODEL])
+
+
+def test_what_the_stages_write_is_accepted(folder: Path, valid: Files) -> None:
+    """Or the tests below would check nothing."""
+    for name, content in valid.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(content)
+    for read in CHECKS.values():
+        read()
+
+
+@given(SMALL, st.data())
+def test_damaged_file(folder: Path, valid: Files, name: str, data: st.DataObject) -> None:
+    check(valid, name, data.draw(damaged(valid[name])))
+
+
+@given(SMALL, SMALL, st.binary())
+def test_another_file(folder: Path, valid: Files, name: str, other: str, content: bytes) -> None:
+    check(valid, name, valid[other])
+    check(valid, name, content)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading:UserWarning")  # of the optimizer, which nobody asks
+@settings(max_examples=15)
+@given(st.data())
+def test_damaged_model(folder: Path, valid: Files, data: st.DataObject) -> None:
+    check(valid, MODEL, data.draw(damaged(valid[MODEL])))
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading:UserWarning")  # of the optimizer, which nobody asks
+@settings(max_examples=15)
+@given(st.data())
+def test_damaged_member_of_a_model(folder: Path, valid: Files, data: st.DataObject) -> None:
+    """Past the zip's checksums."""
+    check(valid, MODEL, with_members(valid[MODEL], lambda name, content: changed_member(name, content, data)))
+
+
+def changed_member(name: str, content: bytes, data: st.DataObject) -> bytes:
+    return data.draw(damaged(content)) if data.draw(st.booleans()) else content
+
+
+@given(st.data())
+def test_damaged_member_of_a_part(folder: Path, valid: Files, data: st.DataObject) -> None:
+    check(valid, PART, with_members(valid[PART], lambda name, content: changed_member(name, content, data)))
+
+
+def with_members(content: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
+    """A zip with its members changed."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+    return file.getvalue()
+
+
+class Payload:
+    """What a pickle runs if it is let."""
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        import os
+
+        return os.system, ("touch canary",)
+
+
+NUMBERS = [0, 1, -1, 2, 0.5, 5, COLUMNS, COLUMNS - 1, ROWS, 2**31 - 1, -(2**31), 2**40, math.nan, math.inf]
+KINDS = ["f4", "f8", "f2", "i4", "i8", "u1", "?", "c8", "U3", "S3", "O", "M8[s]", "f4,i4", ">f4"]
+SHAPES: list[Any] = [(ROWS,), (ROWS - 1,), (ROWS + 1,), (), (0,), (ROWS, 1), (1, ROWS), (5, 6)]
+
+
+def npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def array_of(kind: str, shape: Any, values: list[float]) -> Any:
+    """An array with these values again and again, as far as its type can hold them."""
+    with np.errstate(all="ignore"):
+        array = np.resize(np.array(values, "f8"), shape)
+        if kind == "O":
+            return np.resize(np.array([Payload()], object), shape)
+        return array.astype("i8" if "i4," in kind or kind.startswith("M") else "f8").astype(kind, casting="unsafe")
+
+
+ARRAYS = st.builds(
+    array_of,
+    st.sampled_from(KINDS),
+    st.sampled_from(SHAPES),
+    st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=4),
+)
+
+
+@given(ARRAYS)
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+def test_any_labels(folder: Path, valid: Files, array: Any) -> None:
+    check(valid, LABELS, npy(array))
+
+
+@given(st.dictionaries(st.sampled_from(["data", "indices", "indptr", "shape", "format", "_is_array", "x"]), ARRAYS))
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+def test_any_arrays(folder: Path, valid: Files, changed: dict[str, Any]) -> None:
+    """A part some of whose arrays are others."""
+    with np.load(io.BytesIO(valid[PART])) as arrays:
+        kept = dict(arrays)
+    file = io.BytesIO()
+    np.savez(file, **{**kept, **changed})
+    check(valid, PART, file.getvalue())
+
+
+@given(st.data())
+def test_numbers_in_a_part(folder: Path, valid: Files, data: st.DataObject) -> None:
+    """A part of the right form, with some numbers that should not be there."""
+    with np.load(io.BytesIO(valid[PART])) as arrays:
+        kept = {name: array.copy() for name, array in arrays.items()}
+    for _ in range(data.draw(st.integers(1, 3))):
+        array = kept[data.draw(st.sampled_from(["data", "indices", "indptr", "shape"]))]
+        number = data.draw(st.sampled_from(NUMBERS))
+        if array.dtype.kind == "f" or (math.isfinite(number) and abs(number) < 2**31):
+            array[data.draw(st.integers(0, len(array) - 1))] = number
+    file = io.BytesIO()
+    np.savez(file, **kept)
+    check(valid, PART, file.getvalue())
+
+
+@given(st.sampled_from(["csc", "coo", "bsr", "dia", "csr"]), st.sampled_from(["f4", "f8", "i4", "?"]), st.booleans())
+def test_another_matrix(folder: Path, valid: Files, form: str, kind: str, array: bool) -> None:
+    matrix = scipy.sparse.random(ROWS, COLUMNS, 0.3, form, rng=np.random.default_rng(0)).astype(kind)
+    file = io.BytesIO()
+    scipy.sparse.save_npz(file, getattr(scipy.sparse, f"{form}_array")(matrix) if array else matrix)
+    check(valid, PART, file.getvalue())
+
+
+TOKENS = st.none() | st.lists(st.none() | st.sampled_from([0, 1, WORDS, WORDS + 1, -1, 2**31 - 1]), max_size=4)
+KINDS_OF_TOKENS = [pa.list_(pa.int32()), pa.list_(pa.int64()), pa.large_list(pa.int32()), pa.list_(pa.float32())]
+KINDS_OF_LABELS = [pa.uint8(), pa.int64(), pa.float32(), pa.string()]
+
+
+def mostly(values: list[Any]) -> st.SearchStrategy[Any]:
+    """The first of some, more often than not: what is wrong in one place only goes furthest."""
+    return st.sampled_from([*[values[0]] * 12, *values])
+
+
+@given(
+    st.dictionaries(st.integers(0, ROWS - 1), TOKENS, max_size=2),
+    st.dictionaries(st.integers(0, ROWS - 1), st.none() | st.integers(0, 3), max_size=2),
+    mostly([ROWS, ROWS - 1, ROWS + 1, 0]),
+    st.tuples(mostly(KINDS_OF_TOKENS), mostly(KINDS_OF_LABELS)),
+    mostly([["tokens", "label"], ["label", "tokens"], ["label"], ["tokens", "label", "tokens"]]),
+)
+def test_any_reviews(
+    folder: Path,
+    valid: Files,
+    tokens: dict[int, Any],
+    labels: dict[int, Any],
+    rows: int,
+    kinds: tuple[pa.DataType, pa.DataType],
+    names: list[str],
+) -> None:
+    columns = {
+        "tokens": pa.array([tokens.get(row, [1, row % WORDS + 1]) for row in range(rows)]).cast(kinds[0], safe=False),
+        "label": pa.array([labels.get(row, row % 2) for row in range(rows)], pa.int64()).cast(kinds[1], safe=False),
+    }
+    file = io.BytesIO()
+    pq.write_table(pa.table([columns[name] for name in names], names), file)
+    check(valid, RAW, file.getvalue())
+
+
+@given(
+    st.dictionaries(st.integers(0, COLUMNS - 1), st.none() | st.text(st.characters(codec="utf-8")), max_size=2),
+    mostly([0, 1, -1]),
+    mostly([pa.string(), pa.large_string(), pa.binary()]),
+    mostly([{"tokenizer": "keras"}, None, {"tokenizer": "x"}, {"tokenizer": b"\xff"}, {"tokenizer": "unicode"}]),
+    mostly([0, 1]),
+)
+def test_any_words(
+    folder: Path, valid: Files, changed: dict[int, Any], more: int, kind: pa.DataType, metadata: Any, first: int
+) -> None:
+    """As the vocabulary, and as what columns stand for."""
+    for name, other, rows in (
+        (VOCABULARY, "count", WORDS),
+        (OF_FEATURES, "column", COLUMNS),
+        (OF_MODEL, "column", COLUMNS),
+    ):
+        rows += more
+        numbers = pa.array(range(first, first + rows), pa.int64() if other == "count" else pa.int32())
+        words = pa.array([changed.get(row, f"word{row}") for row in range(rows)], kind)
+        table = pa.table({other: numbers, "word": words})
+        if other == "count":
+            table = table.select(["word", "count"])
+        file = io.BytesIO()
+        pq.write_table(table.replace_schema_metadata(metadata), file)
+        check(valid, name, file.getvalue())
+
+
+@given(
+    st.dictionaries(st.sampled_from(["name", "tokenizer", "train_rows", "test_rows", "sha256", "x"]), VALUES), st.data()
+)
+@example({"train_rows": "true"}, None)
+@example({"train_rows": "9" * 5000}, None)
+@example({"train_rows": "-1"}, None)
+@example({"train_rows": "[" * 10**5}, None)
+@example({"name": '"\\ud800"'}, None)
+def test_any_source(folder: Path, valid: Files, changed: dict[str, str], data: st.DataObject | None) -> None:
+    kept = {name: json.dumps(value) for name, value in json.loads(valid[SOURCE]).items()}
+    if data is not None and data.draw(st.booleans()):
+        del kept[data.draw(st.sampled_from(sorted(kept)))]
+    content = ", ".join(f'"{name}": {value}' for name, value in {**kept, **changed}.items())
+    check(valid, SOURCE, f"{{{content}}}".encode())
+
+
+CELLS = st.sampled_from(
+    ["1", "2", "0", "-1", "3", "0.5", "nan", "inf", "1e999", "", "x", "9" * 5000, "1_0", " 1 ", "\u0661", '"', "\0"]
+)
+
+
+@given(st.lists(st.lists(CELLS, min_size=4, max_size=6).map(",".join), max_size=3), st.booleans())
+def test_any_history(folder: Path, valid: Files, rows: list[str], header: bool) -> None:
+    names = valid[HISTORY].decode().split("\n")[0]
+    check(valid, HISTORY, "\n".join([*([names] if header else []), *rows]).encode())

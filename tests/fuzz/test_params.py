@@ -1,0 +1,104 @@
+"""params.yaml: what `stages.params` accepts of any text has the values that DVC's own parser reads."""
+
+import itertools
+import json
+from pathlib import Path
+
+from dvc.utils.serialize import load_yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from stages import params
+from tests.conftest import ROOT
+from tests.fuzz.given import answer, damaged
+
+REAL = (ROOT / "params.yaml").read_text(encoding="utf-8")
+KEYS = ["data", "train", "seed", "sources", "epochs", "hidden_units", "files", "positive", "a", "<<", ""]
+ODD = [
+    *("&a [*a]", "*a", "&a", "*seed", "<<: *a", "- *a", "&a {<<: *a}", "? [1]", "? {a: b}", "{1: 2}", "{null: 1}"),
+    *("!!python/object/apply:os.system ['touch canary']", "!!python/name:os.system", "!!bool x", "!!int ''", "!x y"),
+    *("!!float a", "!!binary '%'", "!!set {a, b}", "!!omap [a: 1]", "!!pairs [a: 1]", "!!timestamp x", "!!str 1"),
+    *("2001-01-01", "2001-99-99", "2001-01-01 10:00:00Z", "0x" + "f" * 9999, "9" * 4299, "9" * 5000, "0b1", "0o17"),
+    *("1e999", ".nan", "-.inf", "1_000", "190:20:30", "017", "yes", "~", "=", "'\0'", '"\\0"', '"\\e[31m"', '"\\N"'),
+    *('"a\\nb": 1', "\x1b[31m", "\ufeff", "\x85", "\u2028", "%YAML 1.1\n---", "---\n---", "...", "# c", "|\n a", "\t"),
+    *("[" * 3000, "{a: " * 500, "- " * 3000, "k" * 5000, "'" + "k" * 5000 + "': 1", "1.0", "true", "0", "-1", "best"),
+]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda values: (
+        st.lists(values, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(), values, max_size=4)
+    ),
+    max_leaves=8,
+).map(json.dumps)
+
+
+@st.composite
+def edited(draw: st.DrawFn) -> str:
+    """The real file after one to five edits by someone who does not know what they do."""
+    lines = REAL.split("\n")
+    for _ in range(draw(st.integers(1, 5))):
+        at = draw(st.integers(0, len(lines) - 1))
+        key = lines[at].partition(":")[0]
+        match draw(st.sampled_from(["value", "value", "value", "odd", "remove", "repeat", "swap", "indent"])):
+            case "value":
+                lines[at] = f"{key}: {draw(VALUES | st.sampled_from(ODD))}"
+            case "odd":
+                lines[at:at] = [" " * draw(st.sampled_from([0, 2, 4])) + draw(st.sampled_from(ODD))]
+            case "remove":
+                del lines[at : at + draw(st.integers(1, 5))]
+                lines = lines or [""]
+            case "repeat":
+                lines[at:at] = [lines[at]]
+            case "swap":
+                lines[at - 1], lines[at] = lines[at], lines[at - 1]
+            case "indent":
+                lines[at] = " " + lines[at]
+    return "\n".join(lines)
+
+
+def bomb(line: str) -> str:
+    """Ten levels of nine aliases each: a billion laughs."""
+    names = "abcdefghij"
+    levels = [line.format(new=new, old=", ".join([f"*{old}"] * 9)) for old, new in itertools.pairwise(names)]
+    return "\n".join(["a: &a {lol: 1}", *levels])
+
+
+def check(content: bytes) -> None:
+    """Load it, and compare what is accepted with what DVC reads."""
+    Path("params.yaml").write_bytes(content)
+    found = answer(params.load, lines=100)
+    assert not Path("canary").exists()
+    if found is not None:
+        assert found.model_dump() == load_yaml("params.yaml")
+
+
+@given(edited())
+@example(REAL)
+def test_edited(folder: Path, text: str) -> None:
+    check(text.encode(errors="replace"))
+
+
+@given(st.text() | st.lists(VALUES | st.sampled_from([*ODD, *(f"{key}:" for key in KEYS)])).map("\n".join))
+@example("data: " + "[" * 100_000)
+@example("train: " + "{a: " * 3000)
+@example("!!bool x")
+@example(bomb("{new}: &{new} [{old}]"))
+@example(bomb("{new}: &{new} {{<<: [{old}]}}"))
+@example(bomb("{new}: &{new} {{k: [{old}]}}") + "\ndata: *j")
+def test_any_text(folder: Path, text: str) -> None:
+    check(text.encode(errors="replace"))
+
+
+@given(
+    damaged(REAL.encode())
+    | st.binary()
+    | st.sampled_from(["utf-16", "utf-32", "latin-1", "utf-8-sig"]).map(REAL.encode)
+)
+def test_any_bytes(folder: Path, content: bytes) -> None:
+    check(content)
+
+
+def test_the_real_file_is_accepted(folder: Path) -> None:
+    """Or the tests above would compare nothing."""
+    Path("params.yaml").write_text(REAL, encoding="utf-8")
+    assert params.load().model_dump() == load_yaml("params.yaml")
