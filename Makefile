@@ -32,12 +32,10 @@ report: install  ## Run what has changed, and say where the report is
 	@echo "Open results/report.html in a browser"
 
 # DVC's own page takes Vega from the internet; this one has it inside.
-plots: install  ## Draw DVC's plots on a page that needs no network
+plots: install  ## Draw DVC's plots on a page that needs no network, with REVS="HEAD~1 HEAD" two commits'
 	@mkdir -p .dvc/tmp
-	@python -c 'from vl_convert import javascript_bundle; from pathlib import Path; \
-	  javascript = javascript_bundle("window.vegaEmbed = vegaEmbed", "5.21"); \
-	  print(Path(".dvc/plots/page.html").read_text().replace("{javascript}", javascript))' > .dvc/tmp/page.html
-	@dvc plots show --html-template .dvc/tmp/page.html
+	@python .dvc/plots/page.py > .dvc/tmp/page.html
+	@dvc plots $(if $(REVS),diff $(REVS),show) --html-template .dvc/tmp/page.html
 
 bench: install  ## Time this project beside the notebook and its peers: benchmarks/results.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
