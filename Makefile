@@ -5,10 +5,10 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro report plots audit bench bench-scale test fuzz verify lint format lock
+.PHONY: help install .venv repro report plots audit bench bench-scale bench-predict test fuzz verify lint format lock
 
 help:  ## Print this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 # The lock is kept beside what was installed from it, and compared by content: git does not keep times.
 install:  ## Create .venv with the pinned dependencies
@@ -33,12 +33,10 @@ report: install  ## Run what has changed, and say where the report is
 	@echo "Open results/report.html in a browser"
 
 # DVC's own page takes Vega from the internet; this one has it inside.
-plots: install  ## Draw DVC's plots on a page that needs no network
+plots: install  ## Draw DVC's plots on a page that needs no network; REVS="HEAD~1 HEAD" compares
 	@mkdir -p .dvc/tmp
-	@python -c 'from vl_convert import javascript_bundle; from pathlib import Path; \
-	  javascript = javascript_bundle("window.vegaEmbed = vegaEmbed", "5.21"); \
-	  print(Path(".dvc/plots/page.html").read_text().replace("{javascript}", javascript))' > .dvc/tmp/page.html
-	@dvc plots show --html-template .dvc/tmp/page.html
+	@python .dvc/plots/page.py > .dvc/tmp/page.html
+	@dvc plots $(if $(REVS),diff $(REVS),show) --html-template .dvc/tmp/page.html
 
 audit: install  ## Check the pinned dependencies for known vulnerabilities (asks the network)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
@@ -52,6 +50,9 @@ bench: install  ## Time this project beside the notebook and its peers: benchmar
 
 bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 	@python -m benchmarks.scale
+
+bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: benchmarks/predict.md
+	@python -m benchmarks.predict
 
 test: install  ## Run the tests
 	@pytest

@@ -1,16 +1,18 @@
-"""What several tests need: folders to work in, reviews made up, IMDB where it is at hand."""
+"""What several tests need: folders to work in, reviews made up, IMDB where it is at hand, a browser."""
 
 import itertools
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import scipy.sparse
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import stages.train  # noqa: F401 - TensorFlow as the stages set it, before any test imports it
 from stages import artifacts
@@ -124,3 +126,29 @@ def documented(heading: str, *cells: str) -> None:
         FAULTS.write_text(f"{before}{heading}{table.rstrip()}\n{row}\n{mark}{rest}", encoding="utf-8")
     else:
         assert row in table.splitlines()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, or Chrome. A person may do without it, CI may not."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if not program:
+        if os.environ.get("CI"):
+            pytest.fail("CI tests the pages in a browser: install chromium")
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+
+
+def quietly_opened(browser: Browser, path: Path, **settings: Any) -> Page:
+    """A page opened from disk without a network, which asked for no other file and said nothing on the console."""
+    tab = browser.new_context(offline=True, **settings).new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(path.as_uri(), wait_until="networkidle")
+    assert said == []
+    assert asked == [path.as_uri()]
+    return tab

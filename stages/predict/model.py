@@ -1,6 +1,5 @@
 """The network with what it takes to ask it about a text: what cuts the text, and which column a word is."""
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, repeat
 from typing import NamedTuple
@@ -91,10 +90,11 @@ class Model:
         test split, words that training never met are dropped before.)
         """
         unknown = len(self._words)  # a rank past the last column
-        tokens, lengths = array("i"), []
+        tokens: list[int] = []
+        lengths = []
         for text in texts:
             words = self._tokenize(text)
-            tokens.extend(map(self._ranks.get, words, repeat(unknown)))
+            tokens += map(self._ranks.get, words, repeat(unknown))
             lengths.append(len(words))
         offsets = np.array([0, *accumulate(lengths)], np.int32)
         reviews = Reviews(np.array(tokens, np.int32), offsets, np.zeros(len(texts), np.uint8))

@@ -1,10 +1,7 @@
 """The report: harmless whatever it is given, the same to the byte, and readable by everyone, as a browser has it."""
 
 import io
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +11,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from stages.evaluate import report
 from stages.evaluate.charts import GREY, NEGATIVE, POSITIVE
 from stages.evaluate.report import Drawing
 from stages.evaluate.reviews import Push, Pushes, Told, Word
+from tests.conftest import quietly_opened
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -171,41 +169,13 @@ def test_the_colours_stand_out_from_every_background() -> None:
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or Chrome. A person may do without it, CI may not."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if not program:
-        if os.environ.get("CI"):
-            pytest.fail("CI tests the report in a browser: install chromium")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-
-
 def opened(browser: Browser, folder: Path, width: int, scheme: Literal["light", "dark"]) -> Page:
     """The page with everything unfolded, its hostile words in place, opened from disk without a network."""
     path = folder / "report.html"
     path.write_text(page("".join(HOSTILE[:6]), source="w" * 10**4), encoding="utf-8")
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
-    tab = context.new_page()
-    tab.goto(path.as_uri())
+    tab = quietly_opened(browser, path, viewport={"width": width, "height": 800}, color_scheme=scheme)
     tab.evaluate("document.querySelectorAll('details').forEach(element => { element.open = true })")
     return tab
-
-
-def test_the_page_asks_for_no_other_file_and_reports_no_error(browser: Browser, tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(page("".join(HOSTILE[:6])), encoding="utf-8")
-    tab = browser.new_context(offline=True).new_page()
-    said: list[str] = []
-    asked: list[str] = []
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(path.as_uri(), wait_until="networkidle")
-    assert said == []
-    assert asked == [path.as_uri()]
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])

@@ -89,6 +89,10 @@ class Clone:
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()
 
+    def copied(self, folder: Path) -> "Clone":
+        """A copy of this clone in a new folder."""
+        return Clone(shutil.copytree(self.folder, folder, symlinks=True))
+
 
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
@@ -103,4 +107,4 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture
 def clone(reproduced: Clone, tmp_path: Path) -> Clone:
     """A copy of `reproduced` of one's own."""
-    return Clone(shutil.copytree(reproduced.folder, tmp_path / "multihot", symlinks=True))
+    return reproduced.copied(tmp_path / "multihot")

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import termios
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,36 @@ def test_a_reader_who_has_enough_hears_nothing_more(models: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait() == 141
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_shows_on_a_terminal_while_answers_go_to_a_file(models: Path, terminal: bool) -> None:
+    (models / "many.txt").write_text("word1 word2\n" * 5_000)
+    reader, writer = os.openpty() if terminal else os.pipe()
+    if terminal:
+        termios.tcsetwinsize(writer, (24, 80))
+    with (models / "answers").open("wb") as file:
+        process = subprocess.Popen(
+            command("--file", "many.txt"), cwd=models, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=file, stderr=writer,
+        )  # fmt: skip
+    os.close(writer)
+    said = b"".join(iter(partial(_read, reader), b""))
+    os.close(reader)
+    assert process.wait() == 0
+    assert (models / "answers").read_bytes().count(b"word1 word2\n") == 5_000
+    if terminal:
+        assert b"\r5000 reviews [" in said
+    else:
+        assert said == b""
+
+
+def _read(descriptor: int) -> bytes:
+    """Some bytes; none at the end, which Linux tells of a pseudo-terminal as an error."""
+    try:
+        return os.read(descriptor, 1 << 16)
+    except OSError:
+        return b""
 
 
 @pytest.mark.parametrize(
