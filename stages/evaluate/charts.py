@@ -86,7 +86,7 @@ def _epochs(history: Sequence[Epoch], quantity: str, name: str) -> Chart:
         axes.axvline(at_best, color=GREY, linestyle=":", label=f"best epoch: {at_best}")
         axes.set(xlabel="Epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, loc="upper center" if training[0] > training[-1] else "best")
+        axes.legend(frameon=False, loc="best")
 
     return Chart(
         quantity,
