@@ -17,6 +17,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from checks import clones
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -45,12 +47,9 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, float | s
 
 def run(clone: Path) -> tuple[Result, Result]:
     """Clone HEAD, and run the pipeline there with an empty cache: what is committed, and what came out."""
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    clones.clone(ROOT, clone)
     (clone / ".venv").symlink_to(ROOT / ".venv")
     committed = Result.of(clone)
-    # Of its own, whatever this person's settings say: a cache that is shared would hand out what is to be computed.
-    cache = clone / ".dvc" / "cache"
-    subprocess.run([ROOT / ".venv/bin/dvc", "config", "--quiet", "--local", "cache.dir", cache], cwd=clone, check=True)
     done = subprocess.run([ROOT / ".venv/bin/dvc", "repro"], cwd=clone, check=False, env=os.environ | _mirrors())
     if done.returncode:
         sys.exit(f"error: `dvc repro` failed with {done.returncode} in a clean clone")
