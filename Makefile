@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro report plots bench bench-scale test verify lint format lock
+.PHONY: help install .venv repro report plots bench bench-scale test verify kills lint format lock
 
 help:  ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ test: install  ## Run the tests
 
 verify: install  ## Check that a clean clone gives the committed results, to the byte
 	@python -m checks.verify
+
+kills: install  ## Kill stages at 120 moments, and check that `dvc repro` repairs each
+	@python -m checks.kills
 
 lint: install  ## Check style and types
 	@ruff check

@@ -175,10 +175,16 @@ class Ground:
         """
         found = _differences(self._expected, self._files())
         found += [f"DVC's cache: {line}" for line in _differences(self._expected_cache, self._cache())]
-        locks = self.project / ".dvc" / "tmp" / "rwlock"
-        if locks.exists() and any(json.loads(locks.read_text() or "{}").values()):
-            found.append(f"DVC's locks are held: {locks.read_text()}")
+        found += [f"process {process} holds locks of DVC" for process in self._holding()]
         return found + [f"TMPDIR holds {path.name}" for path in self.temporary.iterdir()]
+
+    def _holding(self) -> list[int]:
+        """The processes that hold locks of DVC. What a dead one held is in the file still, and DVC passes over it."""
+        file = self.project / ".dvc" / "tmp" / "rwlock"
+        content = json.loads(file.read_text()) if file.exists() else {}
+        readers = [each for infos in content.get("read", {}).values() for each in infos]
+        processes = {int(each["pid"]) for each in [*readers, *content.get("write", {}).values()]}
+        return sorted(filter(_exists, processes))
 
     def _files(self) -> dict[str, str]:
         # Python tidies up in __pycache__ itself.

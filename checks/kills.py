@@ -53,7 +53,9 @@ class Outcome:
     seconds: float
     """From the stage's start."""
     late: bool
-    """The stage had already ended."""
+    """The stage, or with it dvc, had already ended."""
+    finished: bool
+    """`dvc repro` went on to its end, as if nothing had been sent."""
     writing: list[str]
     """The outputs that were half-written at the moment."""
     left: list[str]
@@ -65,19 +67,22 @@ class Outcome:
 
     @property
     def manners(self) -> str:
-        """How the stage took its leave: says nothing, says a line, or in a way that it should not."""
+        """How the stage took its leave: without a word, with a line, or in a way that it should not."""
         wrong = ("Traceback", "Exception ignored", "Fatal Python error", "terminate called")
         if any(mark in self.said for mark in wrong):
             # Before the project's first line there is nothing that it could do.
             return "traceback" if "stages" in self.said else "traceback of Python's own start"
         lines = sum(line.startswith("interrupted") for line in self.said.splitlines())
+        if lines == 0 and self.finished:
+            return "went on to its end"
         return ("silent", "a line")[lines] if lines < 2 else f"{lines} lines"
 
     @property
     def rude(self) -> bool:
         """Whether it should have ended otherwise: where it can answer a signal, and has something to tidy up."""
         answers = self.kill.signal != signal.SIGKILL and not self.late
-        return self.manners in ("traceback", "2 lines") or (answers and bool(self.writing) and self.manners == "silent")
+        silent = self.manners in ("silent", "went on to its end")
+        return self.manners in ("traceback", "2 lines") or (answers and bool(self.writing) and silent)
 
 
 def plan(outputs: Mapping[str, Sequence[str]], rounds: int, seed: int) -> Iterator[Kill]:
@@ -110,11 +115,11 @@ def strike(ground: Ground, kill: Kill) -> Outcome:
     run.wait_for(lambda: time.monotonic() >= begun + seconds)
     writing, seconds = ground.writing(kill.stage), time.monotonic() - start
     late = not _send(kill, process, run.process.pid)
-    run.end()
+    finished = run.end()[0] == 0
     left, said = ground.writing(kill.stage), ground.said()
     code, told = Run(ground).end()
     failed = [f"`dvc repro` exited with {code}: {told.strip()[-500:]}"] if code else []
-    return Outcome(kill, seconds, late, writing, left, said, failed + ground.damage())
+    return Outcome(kill, seconds, late, finished, writing, left, said, failed + ground.damage())
 
 
 def _send(kill: Kill, stage: int, group: int) -> bool:
