@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,8 @@ class Run:
             [ground.dvc, "repro", *arguments],
             cwd=ground.project, env=ground.environment, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            # Whoever is started in the background ignores Ctrl-C, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def wait_for(self, moment: Callable[[], object]) -> bool:
@@ -66,7 +69,7 @@ class Run:
         try:
             output = self.process.communicate(timeout=_PATIENCE_SECONDS)[0]
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, 9)
+            os.killpg(self.process.pid, signal.SIGKILL)
             return 124, f"`dvc repro` did not end within {_PATIENCE_SECONDS} s"
         return self.process.returncode, output
 
@@ -164,6 +167,14 @@ class Ground:
         place = self.project / output
         return any(place.parent.glob(f".{place.name}.partial*"))
 
+    def torn(self, stage: str) -> list[str]:
+        """What is wrong with the outputs of a stage that are in their places: none may be there before it is whole."""
+        found, lines = self._files(), []
+        for output in self.outputs[stage]:
+            if output in found:
+                lines += _differences(_under(output, self._expected), _under(output, found))
+        return lines
+
     def said(self) -> str:
         """What the last stage wrote to its standard error."""
         return self.stderr.read_text(errors="replace") if self.stderr.exists() else ""
@@ -217,6 +228,10 @@ def _contents(folder: Path, apart: Collection[str]) -> dict[str, str]:
         for name in files:
             found[str(inside / name)] = hashlib.sha256(Path(place, name).read_bytes()).hexdigest()
     return found
+
+
+def _under(output: str, files: dict[str, str]) -> dict[str, str]:
+    return {name: content for name, content in files.items() if name == output or name.startswith(f"{output}/")}
 
 
 def _differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:

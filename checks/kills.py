@@ -2,8 +2,9 @@
 
 A clone of HEAD is run on a small synthetic corpus. Then it is put back to before a stage, `dvc repro` is started, and
 the stage, or dvc and the stage together, get SIGKILL, SIGTERM or SIGINT: at a moment of the stage's time, or while an
-output is being written. After that `dvc repro` alone has to give what the undisturbed run gave, to the byte, with
-nothing left over; and the stage may say a line of its end, but no traceback.
+output is being written. What outputs are in their places then have to be whole. After that `dvc repro` alone has to
+give what the undisturbed run gave, to the byte, with nothing left over; and the stage may say a line of its end, but no
+traceback.
 
 120 kills take about a quarter of an hour. Exits with 1 if one was not repaired, or a stage died with a traceback.
 """
@@ -63,7 +64,7 @@ class Outcome:
     said: str
     """What the stage wrote to its standard error."""
     damage: list[str]
-    """What was wrong after the repair."""
+    """What was wrong: with outputs in their places before the repair, or with anything after it."""
 
     @property
     def manners(self) -> str:
@@ -117,9 +118,11 @@ def strike(ground: Ground, kill: Kill) -> Outcome:
     late = not _send(kill, process, run.process.pid)
     finished = run.end()[0] == 0
     left, said = ground.writing(kill.stage), ground.said()
+    damage = [f"before the repair, {line}" for line in ground.torn(kill.stage)]
     code, told = Run(ground).end()
-    failed = [f"`dvc repro` exited with {code}: {told.strip()[-500:]}"] if code else []
-    return Outcome(kill, seconds, late, finished, writing, left, said, failed + ground.damage())
+    if code:
+        damage.append(f"`dvc repro` exited with {code}: {told.strip()[-500:]}")
+    return Outcome(kill, seconds, late, finished, writing, left, said, damage + ground.damage())
 
 
 def _send(kill: Kill, stage: int, group: int) -> bool:
@@ -147,18 +150,6 @@ def line(ground: Ground, number: int, outcome: Outcome) -> str:
     )
 
 
-def table(outcomes: Iterable[Outcome]) -> list[str]:
-    """Repaired of killed, by stage and signal."""
-    outcomes = [outcome for outcome in outcomes if not outcome.late]
-    killed = Counter((outcome.kill.stage, outcome.kill.signal) for outcome in outcomes)
-    repaired = Counter((outcome.kill.stage, outcome.kill.signal) for outcome in outcomes if not outcome.damage)
-    lines = ["| stage | " + " | ".join(kind.name for kind in SIGNALS) + " |", "| --- " * (1 + len(SIGNALS)) + "|"]
-    for stage in dict.fromkeys(outcome.kill.stage for outcome in outcomes):
-        cells = [f"{repaired[stage, kind]} of {killed[stage, kind]}" for kind in SIGNALS]
-        lines.append(f"| {stage} | {' | '.join(cells)} |")
-    return lines
-
-
 def run(ground: Ground, kills: Iterable[Kill]) -> list[Outcome]:
     """Strike with one kill after another, and say what comes of each."""
     outcomes = []
@@ -168,6 +159,24 @@ def run(ground: Ground, kills: Iterable[Kill]) -> list[Outcome]:
         if outcomes[-1].rude:
             print(f"     RUDE: {outcomes[-1].said.strip()[-1000:]}", flush=True)
     return outcomes
+
+
+def summary(outcomes: Sequence[Outcome]) -> tuple[str, bool]:
+    """Repaired of killed, by stage and signal; and whether all is well."""
+    done = [outcome for outcome in outcomes if not outcome.late]
+    killed = Counter((outcome.kill.stage, outcome.kill.signal) for outcome in done)
+    repaired = Counter((outcome.kill.stage, outcome.kill.signal) for outcome in done if not outcome.damage)
+    lines = ["| stage | " + " | ".join(kind.name for kind in SIGNALS) + " |", "| --- " * (1 + len(SIGNALS)) + "|"]
+    for stage in dict.fromkeys(outcome.kill.stage for outcome in done):
+        cells = [f"{repaired[stage, kind]} of {killed[stage, kind]}" for kind in SIGNALS]
+        lines.append(f"| {stage} | {' | '.join(cells)} |")
+    amid, rude = sum(bool(outcome.writing) for outcome in done), sum(outcome.rude for outcome in outcomes)
+    lines += [
+        "",
+        f"{len(done)} kills, {amid} of them amid writing; {len(outcomes) - len(done)} more came too late",
+        f"{repaired.total()} repaired to the identical dvc.lock; {rude} stages ended in a way that they should not",
+    ]
+    return "\n".join(lines), not rude and not any(outcome.damage for outcome in outcomes)
 
 
 def main() -> None:
@@ -186,14 +195,9 @@ def main() -> None:
         for stage, times in ground.times.items():
             print(f"undisturbed, {stage} takes {times.stage:.2f} s", flush=True)
         outcomes = run(ground, plan(ground.outputs, arguments.rounds, arguments.seed))
-    done = [outcome for outcome in outcomes if not outcome.late]
-    repaired = sum(not outcome.damage for outcome in done)
-    half = sum(bool(outcome.writing) for outcome in done)
-    rude = sum(outcome.rude for outcome in done)
-    print("", *table(outcomes), "", sep="\n")
-    print(f"{len(done)} kills, {half} of them amid writing; {len(outcomes) - len(done)} came too late")
-    print(f"{repaired} repaired to the identical dvc.lock; {rude} ended in a way that a stage should not")
-    sys.exit(int(repaired < len(done) or rude > 0 or any(outcome.damage for outcome in outcomes)))
+    told, well = summary(outcomes)
+    print(f"\n{told}")
+    sys.exit(not well)
 
 
 if __name__ == "__main__":
