@@ -123,7 +123,7 @@ class Ground:
                 target = self._states / stage / ".dvc" / "cache" / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(self.project / ".dvc" / "cache" / name, target)
-        for command in (["repro"], ["status"], ["data", "status"]):
+        for command in (["status"], ["data", "status"]):
             done = subprocess.run([self.dvc, *command], cwd=self.project, env=self.environment, check=False,
                                   capture_output=True, text=True)  # fmt: skip
             clean = command == ["data", "status"] or "Data and pipelines are up to date." in done.stdout
