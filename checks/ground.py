@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Times:
 
 
 class Run:
-    """A `dvc repro` under way, in a group of processes of its own, and the stage that it runs."""
+    """A `dvc repro` under way, in a group of processes of its own, and the stage that it runs; for a `with` block."""
 
     def __init__(self, ground: "Ground", *arguments: str) -> None:
         self._ground = ground
@@ -49,6 +50,13 @@ class Run:
             # Whoever is started in the background ignores Ctrl-C, and so would all that it starts.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ProcessLookupError):  # there is someone when the watcher was interrupted, or gave up waiting
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def wait_for(self, moment: Callable[[], object]) -> bool:
         """Wait until `moment` gives something true; whether it did before the run was over."""
@@ -69,7 +77,6 @@ class Run:
         try:
             output = self.process.communicate(timeout=_PATIENCE_SECONDS)[0]
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
             return 124, f"`dvc repro` did not end within {_PATIENCE_SECONDS} s"
         return self.process.returncode, output
 
@@ -132,24 +139,27 @@ class Ground:
         self._expected, self._expected_cache = self._files(), self._cache()
 
     def _measure(self, stage: str) -> None:
-        run = Run(self, stage)
-        process, start = run.stage(), time.monotonic()
         first: dict[str, float] = {}
         times = self.times[stage]
+        with Run(self, stage) as run:
+            process, start = run.stage(), time.monotonic()
 
-        def over() -> bool:
-            for output in self.writing(stage):
-                first.setdefault(output, time.monotonic())
-                times.writing[output] = time.monotonic() - first[output]
-            return not _exists(process)
+            def over() -> bool:
+                for output in self.writing(stage):
+                    first.setdefault(output, time.monotonic())
+                    times.writing[output] = time.monotonic() - first[output]
+                return not _exists(process)
 
-        run.wait_for(over)
-        times.stage = time.monotonic() - start
-        code, output = run.end()
+            run.wait_for(over)
+            times.stage = time.monotonic() - start
+            code, said = run.end()
         if code:
-            raise RuntimeError(
-                f"undisturbed, `dvc repro {stage}` fails with {code}:\n{output}{self.stderr.read_text()}"
-            )
+            raise RuntimeError(f"undisturbed, `dvc repro {stage}` fails with {code}:\n{said}{self.said()}")
+
+    def repair(self) -> tuple[int, str]:
+        """Run `dvc repro`: its exit code, and what it said."""
+        with Run(self) as run:
+            return run.end()
 
     def back_to(self, stage: str) -> None:
         """Put everything back to before a stage."""

@@ -106,23 +106,29 @@ def plan(outputs: Mapping[str, Sequence[str]], rounds: int, seed: int) -> Iterat
 def strike(ground: Ground, kill: Kill) -> Outcome:
     """Put the project back to before the stage, run, kill, repair, and look at what has become of it."""
     ground.back_to(kill.stage)
-    run = Run(ground)
-    process, start = run.stage(), time.monotonic()
-    begun, seconds = start, kill.share * ground.times[kill.stage].stage
-    if output := kill.output:
-        place = ground.project / output
-        run.wait_for(lambda: ground.is_writing(output) or place.exists())
-        begun, seconds = time.monotonic(), kill.share * ground.times[kill.stage].writing.get(output, 0)
-    run.wait_for(lambda: time.monotonic() >= begun + seconds)
-    writing, seconds = ground.writing(kill.stage), time.monotonic() - start
-    late = not _send(kill, process, run.process.pid)
-    finished = run.end()[0] == 0
+    with Run(ground) as run:
+        process, start = run.stage(), time.monotonic()
+        _wait(ground, kill, run, start)
+        writing, seconds = ground.writing(kill.stage), time.monotonic() - start
+        late = not _send(kill, process, run.process.pid)
+        finished = run.end()[0] == 0
     left, said = ground.writing(kill.stage), ground.said()
     damage = [f"before the repair, {line}" for line in ground.torn(kill.stage)]
-    code, told = Run(ground).end()
+    code, told = ground.repair()
     if code:
         damage.append(f"`dvc repro` exited with {code}: {told.strip()[-500:]}")
     return Outcome(kill, seconds, late, finished, writing, left, said, damage + ground.damage())
+
+
+def _wait(ground: Ground, kill: Kill, run: Run, start: float) -> None:
+    """Wait until the moment of the kill."""
+    times = ground.times[kill.stage]
+    seconds = kill.share * times.stage
+    if output := kill.output:
+        place = ground.project / output
+        run.wait_for(lambda: ground.is_writing(output) or place.exists())
+        start, seconds = time.monotonic(), kill.share * times.writing.get(output, 0)
+    run.wait_for(lambda: time.monotonic() >= start + seconds)
 
 
 def _send(kill: Kill, stage: int, group: int) -> bool:
