@@ -66,9 +66,13 @@ class Run:
             time.sleep(_POLL_SECONDS)
         return True
 
+    def runs(self) -> bool:
+        """Whether a stage has started."""
+        return self._ground.pid.exists() and self._ground.pid.read_text().endswith("\n")
+
     def stage(self) -> int:
         """Wait until a stage runs, and return the id of its process."""
-        if not self.wait_for(lambda: self._ground.pid.exists() and self._ground.pid.read_text().endswith("\n")):
+        if not self.wait_for(self.runs):
             raise RuntimeError(f"`dvc repro` ran no stage:\n{self.end()[1]}")
         return int(self._ground.pid.read_text())
 
@@ -123,7 +127,9 @@ class Ground:
         cached = [self._cache()]
         for stage in self.outputs:
             shutil.copytree(self.project, self._states / stage, symlinks=True)
-            self._measure(stage)
+            code, said = self.repro(stage, stage)
+            if code:
+                raise RuntimeError(f"undisturbed, `dvc repro` fails with {code}:\n{said}{self.said()}")
             cached.append(self._cache())
         for number, stage in enumerate(self.outputs):
             for name in cached[-1].keys() - cached[number + 1].keys():
@@ -138,27 +144,31 @@ class Ground:
                 raise RuntimeError(f"undisturbed, dvc {' '.join(command)} says:\n{done.stdout}{done.stderr}")
         self._expected, self._expected_cache = self._files(), self._cache()
 
-    def _measure(self, stage: str) -> None:
+    def repro(self, stage: str, *arguments: str) -> tuple[int, str]:
+        """Run `dvc repro` undisturbed and, if a stage runs, note how long it takes, with the machine as it is now.
+
+        Args:
+            stage: the only one that is expected to run.
+            arguments: of `dvc repro`.
+
+        Returns:
+            The exit code, and what was said.
+        """
         first: dict[str, float] = {}
-        times = self.times[stage]
-        with Run(self, stage) as run:
-            process, start = run.stage(), time.monotonic()
+        times = Times()
+        with Run(self, *arguments) as run:
+            if run.wait_for(run.runs):
+                process, start = run.stage(), time.monotonic()
 
-            def over() -> bool:
-                for output in self.writing(stage):
-                    first.setdefault(output, time.monotonic())
-                    times.writing[output] = time.monotonic() - first[output]
-                return not _exists(process)
+                def over() -> bool:
+                    for output in self.writing(stage):
+                        first.setdefault(output, time.monotonic())
+                        times.writing[output] = time.monotonic() - first[output]
+                    return not exists(process)
 
-            run.wait_for(over)
-            times.stage = time.monotonic() - start
-            code, said = run.end()
-        if code:
-            raise RuntimeError(f"undisturbed, `dvc repro {stage}` fails with {code}:\n{said}{self.said()}")
-
-    def repair(self) -> tuple[int, str]:
-        """Run `dvc repro`: its exit code, and what it said."""
-        with Run(self) as run:
+                run.wait_for(over)
+                times.stage = time.monotonic() - start
+                self.times[stage] = times
             return run.end()
 
     def back_to(self, stage: str) -> None:
@@ -202,10 +212,13 @@ class Ground:
     def _holding(self) -> list[int]:
         """The processes that hold locks of DVC. What a dead one held is in the file still, and DVC passes over it."""
         file = self.project / ".dvc" / "tmp" / "rwlock"
-        content = json.loads(file.read_text()) if file.exists() else {}
+        try:
+            content = json.loads(file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):  # the latter is for `dvc repro` to complain of
+            return []
         readers = [each for infos in content.get("read", {}).values() for each in infos]
         processes = {int(each["pid"]) for each in [*readers, *content.get("write", {}).values()]}
-        return sorted(filter(_exists, processes))
+        return sorted(filter(exists, processes))
 
     def _files(self) -> dict[str, str]:
         # Python tidies up in __pycache__ itself.
@@ -220,7 +233,8 @@ def _path(out: str | dict[str, object]) -> str:
     return out if isinstance(out, str) else next(iter(out))
 
 
-def _exists(process: int) -> bool:
+def exists(process: int) -> bool:
+    """Whether there is such a process."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

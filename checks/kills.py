@@ -6,6 +6,9 @@ output is being written. What outputs are in their places then have to be whole.
 give what the undisturbed run gave, to the byte, with nothing left over; and the stage may say a line of its end, but no
 traceback.
 
+Nothing is killed while dvc itself is at work before a stage or after it: cut off while it writes .dvc/tmp/rwlock, dvc
+asks for that file to be deleted.
+
 120 kills take about a quarter of an hour. Exits with 1 if one was not repaired, or a stage died with a traceback.
 """
 
@@ -24,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from checks import clones
-from checks.ground import Ground, Run
+from checks.ground import Ground, Run, exists
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,7 +57,7 @@ class Outcome:
     seconds: float
     """From the stage's start."""
     late: bool
-    """The stage, or with it dvc, had already ended."""
+    """The stage had already ended, and nothing was killed."""
     finished: bool
     """`dvc repro` went on to its end, as if nothing had been sent."""
     writing: list[str]
@@ -110,11 +113,11 @@ def strike(ground: Ground, kill: Kill) -> Outcome:
         process, start = run.stage(), time.monotonic()
         _wait(ground, kill, run, start)
         writing, seconds = ground.writing(kill.stage), time.monotonic() - start
-        late = not _send(kill, process, run.process.pid)
+        late = not exists(process) or not _send(kill, process, run.process.pid)
         finished = run.end()[0] == 0
     left, said = ground.writing(kill.stage), ground.said()
     damage = [f"before the repair, {line}" for line in ground.torn(kill.stage)]
-    code, told = ground.repair()
+    code, told = ground.repro(kill.stage)
     if code:
         damage.append(f"`dvc repro` exited with {code}: {told.strip()[-500:]}")
     return Outcome(kill, seconds, late, finished, writing, left, said, damage + ground.damage())
