@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro report plots audit bench bench-scale bench-predict test fuzz verify lint format lock
+.PHONY: help install .venv repro report plots audit bench bench-scale bench-predict test fuzz verify kills lint format lock
 
 help:  ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ fuzz: install  ## Try random input for MINUTES=10: damaged files, odd parameters
 
 verify: install  ## Check that a clean clone gives the committed results, to the byte
 	@python -m checks.verify
+
+kills: install  ## Kill stages at 120 moments, and check that `dvc repro` repairs each
+	@python -m checks.kills
 
 lint: install  ## Check style and types
 	@ruff check

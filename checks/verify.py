@@ -18,6 +18,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from checks import clones
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -57,12 +59,9 @@ def _elsewhere() -> None:
 
 def run(clone: Path, *, elsewhere: bool) -> tuple[Result, Result]:
     """Clone HEAD, and run the pipeline there with an empty cache: what is committed, and what came out."""
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    clones.clone(ROOT, clone)
     (clone / ".venv").symlink_to(ROOT / ".venv")
     committed = Result.of(clone)
-    # Of its own, whatever this person's settings say: a cache that is shared would hand out what is to be computed.
-    cache = clone / ".dvc" / "cache"
-    subprocess.run([ROOT / ".venv/bin/dvc", "config", "--quiet", "--local", "cache.dir", cache], cwd=clone, check=True)
     done = subprocess.run(
         [ROOT / ".venv/bin/dvc", "repro"], cwd=clone, check=False,
         env=os.environ | _mirrors() | (ELSEWHERE if elsewhere else {}), preexec_fn=_elsewhere if elsewhere else None,

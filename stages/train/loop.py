@@ -34,11 +34,6 @@ def predict(network: keras.Sequential, pieces: list[Piece]) -> tuple[NDArray[np.
     return np.concatenate(labels), np.concatenate(probabilities)
 
 
-# Steps hold nothing for autograph to convert, and its search takes half a second.
-_plain = tf.autograph.experimental.do_not_convert
-
-
-@_plain  # type: ignore[untyped-decorator]
 def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     """The loss of one batch, (), which also counts towards the network's metrics."""
     size = tf.shape(label)[0]
@@ -67,7 +62,6 @@ def _gradient_of_log1p(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tenso
     return upstream / (1 + operation.inputs[0])
 
 
-@_plain  # type: ignore[untyped-decorator]
 def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
     """One step of the optimizer on one batch, in a graph."""
     variables = network.trainable_variables
@@ -78,10 +72,14 @@ def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, la
 
 
 def _each_batch(step: Callable[..., object], network: keras.Sequential, blocks: Blocks, batch_size: int) -> None:
-    """Take a step for every batch; inside a tf.function this becomes a loop in the graph."""
-    for batch in tf.range(tf.shape(blocks.index)[0]):
+    """Take a step for every batch, in a loop in the graph."""
+
+    def take(batch: tf.Tensor) -> tf.Tensor:
         label = blocks.label[batch * batch_size : (batch + 1) * batch_size]
         step(network, blocks.index[batch], blocks.value[batch], label)
+        return batch + 1
+
+    tf.while_loop(lambda batch: batch < tf.shape(blocks.index)[0], take, [tf.constant(0)])
 
 
 def _logs(network: keras.Sequential) -> dict[str, float]:
@@ -174,7 +172,8 @@ class Trainer:
     def _in_graph(self, step: Callable[..., object]) -> Callable[..., None]:
         """A function of `Blocks` that takes a step for every batch, traced once for any number of rows."""
         size = self._settings.batch_size
+        # Without autograph, which writes files to TMPDIR that stay there when the process is killed.
         graph: Callable[..., None] = tf.function(
-            lambda *rows: _each_batch(step, self.network, Blocks(*rows), size), input_signature=sparse.SPEC
+            lambda *rows: _each_batch(step, self.network, Blocks(*rows), size), sparse.SPEC, autograph=False
         )
         return graph

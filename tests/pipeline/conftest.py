@@ -7,16 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
+from checks import clones
 from tests.conftest import ROOT
-
-SMALL: dict[str, dict[str, object]] = {
-    "data": {"sources": ["synthetic"], "synthetic": {"train_rows": 600, "test_rows": 200}},
-    "vectorize": {"num_words": 500},
-    "train": {"holdout_rows": 200, "holdout_epochs": 3, "epochs": 2, "batch_size": 64},
-}
-
 
 STAGES = ("download", "vectorize", "train", "evaluate")
 
@@ -47,7 +40,7 @@ class Clone:
             if (ROOT / name).is_file() and name not in ("dvc.lock", "results/metrics.json"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, path)
-        self.set(SMALL)
+        self.set(clones.SMALL)
         self.run("git", "init", "--quiet", "--initial-branch=main")
         self.commit("start")
 
@@ -76,15 +69,7 @@ class Clone:
 
     def set(self, values: dict[str, dict[str, object]]) -> None:
         """Change values in params.yaml, as an editor would: comments stay."""
-        yaml, path = YAML(), self.folder / "params.yaml"
-        params = yaml.load(path)
-        for section, changes in values.items():
-            for key, value in changes.items():
-                if isinstance(value, dict):
-                    params[section][key].update(value)
-                else:
-                    params[section][key] = value
-        yaml.dump(params, path)
+        clones.set_params(self.folder, values)
 
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()

@@ -1,6 +1,7 @@
 """The loop against Keras's own `fit` and `evaluate` on the same rows, made dense."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import keras
@@ -113,6 +114,18 @@ def test_no_operation_depends_on_the_make_of_the_processor(settings: Train, opti
     operations = {node.op for node in nodes}
     assert "SparseTensorDenseMatMul" in operations
     assert not operations & {"Reciprocal", "Inv", "Rsqrt", "ReciprocalGrad", "InvGrad", "RsqrtGrad"}
+
+
+def test_nothing_is_put_where_a_killed_run_would_leave_it(
+    settings: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What TensorFlow puts into TMPDIR, it removes as the process ends: not when that is killed."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    write_features(features(100), "train", 1)
+    loop.Trainer(network.build(COLUMNS, settings), settings).fit(rows.of("train"), 1, rows.of("train"))
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_run_that_diverges_is_ended_with_what_to_lower(settings: Train) -> None:
