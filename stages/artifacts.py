@@ -123,13 +123,18 @@ def _expect(condition: bool, expected: str) -> None:
         raise ValueError(f"expected {expected}")
 
 
+_ALL_ROWS = "as many rows as the file says it has"
+
+
 def _check_schema(found: pa.Schema, schema: pa.Schema) -> None:
     _expect(found.equals(schema), f"the columns {', '.join(f'{field.name}: {field.type}' for field in schema)}")
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """A small Parquet file without a null in it."""
-    table = pq.read_table(path, use_threads=False)  # one thread: no pool to wait for where memory is short
+    with pq.ParquetFile(path) as file:
+        table = file.read(use_threads=False)  # one thread: no pool to wait for where memory is short
+        _expect(len(table) == file.metadata.num_rows, _ALL_ROWS)
     _check_schema(table.schema, schema)
     _expect(not any(column.null_count for column in table.columns), "a value in every row")
     return table
@@ -201,6 +206,8 @@ def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
         _expect(file.metadata.num_rows == count, f"{count:,} rows, as source.json says")
         for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names, use_threads=False):
             yield _reviews(batch, words)
+            count -= len(batch)
+        _expect(count == 0, _ALL_ROWS)
 
 
 def _reviews(batch: pa.RecordBatch, words: int) -> Reviews:

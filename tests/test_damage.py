@@ -85,6 +85,14 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def values_miscounted(path: Path) -> None:
+    """Found by fuzzing: Arrow reads a table without rows, and says nothing."""
+    content = bytearray(path.read_bytes())
+    content[591] = 0
+    path.write_bytes(b"P" + content)
+    assert (len(pq.read_table(path)), pq.read_metadata(path).num_rows) == (0, len(WORDS))
+
+
 def damage_middle(path: Path) -> None:
     content = path.read_bytes()
     middle = len(content) // 2
@@ -218,6 +226,7 @@ DAMAGE: list[tuple[Path, str, Callable[[Path], None]]] = [
     ),
     (TRAIN, "a row missing", fewer_rows),
     (VOCABULARY, "a word missing", table(word=pa.array([None, *WORDS[1:]], pa.string()))),
+    (VOCABULARY, "a column that has lost count", values_miscounted),
     (VOCABULARY, "counts of another type", table(count=lambda column: column.cast(pa.float64()))),
     (SOURCE, "a key missing", instead(b'"tokenizer"', b'"cutter"')),
     (SOURCE, "rows in words", instead(b"40", b'"forty"')),
