@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -389,18 +390,32 @@ def write_model(model: "keras.Model", columns: Columns) -> None:
     the members, the date of saving, and the memory addresses by which the configuration marks objects that are shared.
     Beside the date goes the digest of the columns, which Keras passes over.
     """
-    with replacing(MODEL) as path:
-        saved = path.with_name(f"{path.name}.saved.keras")
-        try:
-            model.save(saved)
-            with zipfile.ZipFile(saved) as members, zipfile.ZipFile(path, "w") as steady:
-                for name in members.namelist():
-                    content = members.read(name)
-                    if name.endswith(".json"):
-                        content = _steady_json(content, columns)
-                    steady.writestr(zipfile.ZipInfo(name), content)
-        finally:
-            saved.unlink(missing_ok=True)
+    with replacing(MODEL) as path, _scratch(path) as folder:
+        saved = folder / "saved.keras"
+        model.save(saved)
+        with zipfile.ZipFile(saved) as members, zipfile.ZipFile(path, "w") as steady:
+            for name in members.namelist():
+                content = members.read(name)
+                if name.endswith(".json"):
+                    content = _steady_json(content, columns)
+                steady.writestr(zipfile.ZipInfo(name), content)
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what Keras saves, and for the temporary files that it makes meanwhile.
+
+    Elsewhere those of a process that is killed would stay; here the next one removes them.
+    """
+    folder = path.with_name(f"{path.name}.scratch")
+    _remove(folder)
+    folder.mkdir()
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield folder
+    finally:
+        tempfile.tempdir = before
+        _remove(folder)
 
 
 def _steady_json(content: bytes, columns: Columns) -> bytes:

@@ -62,11 +62,11 @@ def npy(array: NDArray[Any], pickled: bytes | None = None) -> bytes:
 
 
 def write_npz(path: Path, **changed: NDArray[Any] | bytes | None) -> Path:
-    """Write the four arrays, with some in another form (bytes of an npy file), or without them (None)."""
+    """Write the four arrays, with some in another form (bytes of an npy file), or without them (None), and no times."""
     with zipfile.ZipFile(path, "w") as members:
         for name, content in {**ARRAYS, **changed}.items():
             if content is not None:
-                members.writestr(f"{name}.npy", content if isinstance(content, bytes) else npy(content))
+                members.writestr(zipfile.ZipInfo(f"{name}.npy"), content if isinstance(content, bytes) else npy(content))
     return path
 
 
