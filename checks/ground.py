@@ -164,7 +164,7 @@ class Ground:
                     for output in self.writing(stage):
                         first.setdefault(output, time.monotonic())
                         times.writing[output] = time.monotonic() - first[output]
-                    return not exists(process)
+                    return not _exists(process)
 
                 run.wait_for(over)
                 times.stage = time.monotonic() - start
@@ -218,7 +218,7 @@ class Ground:
             return []
         readers = [each for infos in content.get("read", {}).values() for each in infos]
         processes = {int(each["pid"]) for each in [*readers, *content.get("write", {}).values()]}
-        return sorted(filter(exists, processes))
+        return sorted(filter(_exists, processes))
 
     def _files(self) -> dict[str, str]:
         # Python tidies up in __pycache__ itself.
@@ -233,8 +233,7 @@ def _path(out: str | dict[str, object]) -> str:
     return out if isinstance(out, str) else next(iter(out))
 
 
-def exists(process: int) -> bool:
-    """Whether there is such a process."""
+def _exists(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

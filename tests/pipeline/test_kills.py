@@ -119,4 +119,7 @@ def test_the_summary_counts_what_was_repaired_and_says_whether_all_is_well(
 
 
 def test_a_kill_that_comes_too_late_is_not_counted() -> None:
-    assert "\n0 kills, 0 of them amid writing; 1 more came too late\n" in kills.summary([replace(KILLED, late=True)])[0]
+    assert (
+        "\n0 kills, 0 of them amid writing; 1 more came too late twice\n"
+        in kills.summary([replace(KILLED, late=True)])[0]
+    )
