@@ -4,7 +4,8 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -60,9 +61,6 @@ def run(
     130 when interrupted, 143 when asked to end, 141 without a word when nobody reads on what it prints. Any other
     exception is a defect, and keeps its traceback.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
     spec = sys.modules["__main__"].__spec__
     parser = argparse.ArgumentParser(
         prog=f"python -m {spec.name.removesuffix('.__main__')}" if spec else None,
@@ -72,8 +70,9 @@ def run(
     arguments(parser)
     values = vars(parser.parse_args())
     try:
-        main(**values)
-        print(end="", flush=True)
+        with _interruptible():
+            main(**values)
+            print(end="", flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again as it ends
         sys.exit(141)  # as a shell says of programs that the signal ends
@@ -94,13 +93,41 @@ def run(
     sys.exit(0)
 
 
-class _Stopped(KeyboardInterrupt):
-    """The program was interrupted, or asked to end: like an error, so that what is half done is tidied away."""
+class _Stopped(BaseException):
+    """The program was interrupted, or asked to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
 
 
-def _stop(number: int, _: FrameType | None) -> NoReturn:
-    raise _Stopped(number)
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT or SIGTERM end a block as an error would, so that what is half done is tidied away.
+
+    After the first one, and after the block, they end the program at once, as while it imports.
+
+    Raises:
+        _Stopped: whatever has become of the interrupt on its way: some libraries make an error of it.
+    """
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    asked: list[int] = []
+
+    def listen(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+        for number in heard:
+            signal.signal(number, handler)
+
+    def stop(number: int, _: FrameType | None) -> NoReturn:
+        listen(signal.SIG_DFL)
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    listen(stop)
+    try:
+        yield
+    except BaseException:
+        if asked:
+            raise _Stopped(asked[0]) from None
+        raise
+    finally:
+        listen(signal.SIG_DFL)

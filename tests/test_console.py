@@ -10,7 +10,7 @@ from stages import console
 from tests.conftest import ROOT
 
 PROGRAM = """
-import os, signal
+import atexit, os, signal
 from stages import console
 def main(): {body}
 console.run(main, "What it does.")
@@ -33,6 +33,12 @@ def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ("raise OSError(28, 'No space left on device')", 1, "error: I/O: No space left on device\n"),
         ("os.kill(os.getpid(), signal.SIGINT)", 130, "interrupted: no result was left half-written\n"),
         ("os.kill(os.getpid(), signal.SIGTERM)", 143, "interrupted: no result was left half-written\n"),
+        (
+            "exec('try: os.kill(os.getpid(), signal.SIGINT)\\nexcept BaseException: raise console.UserError')",
+            130,
+            "interrupted: no result was left half-written\n",
+        ),
+        ("atexit.register(os.kill, os.getpid(), signal.SIGTERM)", -15, ""),
         ("bytearray(1 << 60)", 1, f"error: {console.NO_MEMORY}\n"),
         ("raise BrokenPipeError(32, 'Broken pipe')", 141, ""),
     ],

@@ -66,7 +66,9 @@ def write_npz(path: Path, **changed: NDArray[Any] | bytes | None) -> Path:
     with zipfile.ZipFile(path, "w") as members:
         for name, content in {**ARRAYS, **changed}.items():
             if content is not None:
-                members.writestr(zipfile.ZipInfo(f"{name}.npy"), content if isinstance(content, bytes) else npy(content))
+                members.writestr(
+                    zipfile.ZipInfo(f"{name}.npy"), content if isinstance(content, bytes) else npy(content)
+                )
     return path
 
 
