@@ -1,18 +1,14 @@
 """Every file that passes between stages: where it is, how it is written, how it is read.
 
-Whatever is written is a function of its content alone (no times, no names of machines), goes beside its destination
-first, and is renamed when it is whole. Relative paths start at the project's folder, where DVC runs the stages.
+Whatever is written is a function of its content alone: no times, no names of machines. Relative paths start at the
+project's folder, where DVC runs the stages.
 """
 
 import csv
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -25,8 +21,20 @@ import scipy.sparse
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from stages.console import UserError, one_line
+from stages.console import UserError
 from stages.params import TokenizerName
+from stages.storage import (
+    ALL_ROWS,
+    check_schema,
+    count_rows,
+    expect,
+    read_table,
+    reading,
+    replacing,
+    scratch,
+    write_json,
+    write_table,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import keras
@@ -54,106 +62,6 @@ _COLUMNS = pa.schema([("column", pa.int32()), ("word", pa.string())])
 _COLUMNS_KEY = "columns_sha256"
 """In the metadata of a .keras file: what the model's columns are."""
 _PREDICTIONS = pa.schema([("row", pa.int64()), ("label", pa.uint8()), ("probability", pa.float32())])
-
-
-# Writing and reading in general
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` for a file or folder to be written to, and rename it to `path` when that went well.
-
-    Whatever was at `path` stays until then. When the block raises, what it wrote is removed.
-
-    Raises:
-        UserError: the disk is full, or the place cannot be written to.
-    """
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        _remove(beside)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        if beside.is_dir():
-            _remove(path)
-        beside.replace(path)
-    except BrokenPipeError:  # of what is printed meanwhile
-        raise
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({_first_line(error)}): see to that, then run it again") from None
-    finally:
-        _remove(beside)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _reading(path: Path, stage: str) -> Iterator[None]:
-    """Turn what libraries say of a file that is missing or damaged into a line that names the file and the remedy."""
-    remedy = f"rebuild it with `dvc repro --force --single-item {stage}`"
-    try:
-        yield
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: build it with `dvc repro {stage}`") from None
-    except UserError:
-        raise
-    except MemoryError:
-        raise UserError(
-            f"{path} does not fit into memory: free some, lower vectorize.rows_per_part in params.yaml or, "
-            f"if the file is damaged, {remedy}"
-        ) from None
-    except Exception as error:  # damage shows as almost anything: each library trips over it in its own way
-        if isinstance(error, OSError) and error.errno:
-            raise UserError(f"{path} cannot be read ({_first_line(error)}): see to that, then run it again") from None
-        raise UserError(f"{path} is damaged ({_first_line(error)}): {remedy}") from None
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
-    return one_line(error).rstrip(".:")
-
-
-def _expect(condition: bool, expected: str) -> None:
-    """Within `_reading`: a file that does not hold what is expected is damaged."""
-    if not condition:
-        raise ValueError(f"expected {expected}")
-
-
-_ALL_ROWS = "as many rows as the file says it has"
-
-
-def _check_schema(found: pa.Schema, schema: pa.Schema) -> None:
-    _expect(found.equals(schema), f"the columns {', '.join(f'{field.name}: {field.type}' for field in schema)}")
-
-
-def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """A small Parquet file without a null in it."""
-    with pq.ParquetFile(path) as file:
-        table = file.read(use_threads=False)  # one thread: no pool to wait for where memory is short
-        _expect(len(table) == file.metadata.num_rows, _ALL_ROWS)
-    _check_schema(table.schema, schema)
-    _expect(not any(column.null_count for column in table.columns), "a value in every row")
-    return table
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _write_table(path: Path, schema: pa.Schema, columns: Sequence[Any]) -> None:
-    pq.write_table(pa.table(list(columns), schema=schema), path, compression="zstd")
-
-
-def _count(path: Path, stage: str) -> int:
-    """How many rows a Parquet file has."""
-    with _reading(path, stage):
-        rows: int = pq.read_metadata(path).num_rows
-        return rows
 
 
 # data/raw: what `download` hands to `vectorize`
@@ -201,23 +109,23 @@ def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
     """Read a split of data/raw in its order, at most `rows` reviews at a time."""
     path, source = RAW / f"{split}.parquet", read_source()
     count = source.train_rows if split == "train" else source.test_rows
-    words = _count(RAW / "vocabulary.parquet", "download")
-    with _reading(path, "download"), pq.ParquetFile(path, pre_buffer=False) as file:
-        _check_schema(file.schema_arrow, _REVIEWS)
-        _expect(file.metadata.num_rows == count, f"{count:,} rows, as source.json says")
+    words = count_rows(RAW / "vocabulary.parquet", "download")
+    with reading(path, "download"), pq.ParquetFile(path, pre_buffer=False) as file:
+        check_schema(file.schema_arrow, _REVIEWS)
+        expect(file.metadata.num_rows == count, f"{count:,} rows, as source.json says")
         for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names, use_threads=False):
             yield _reviews(batch, words)
             count -= len(batch)
-        _expect(count == 0, _ALL_ROWS)
+        expect(count == 0, ALL_ROWS)
 
 
 def _reviews(batch: pa.RecordBatch, words: int) -> Reviews:
     tokens, labels = batch.column("tokens"), batch.column("label")
-    _expect(tokens.null_count == tokens.flatten().null_count == labels.null_count == 0, "a value in every row")
+    expect(tokens.null_count == tokens.flatten().null_count == labels.null_count == 0, "a value in every row")
     offsets = tokens.offsets.to_numpy()
     reviews = Reviews(tokens.flatten().to_numpy(), offsets - offsets[0], labels.to_numpy())
-    _expect(1 <= reviews.tokens.min(initial=1) <= reviews.tokens.max(initial=1) <= words, f"ranks from 1 to {words:,}")
-    _expect(reviews.labels.max(initial=0) <= 1, "labels 0 and 1")
+    expect(1 <= reviews.tokens.min(initial=1) <= reviews.tokens.max(initial=1) <= words, f"ranks from 1 to {words:,}")
+    expect(reviews.labels.max(initial=0) <= 1, "labels 0 and 1")
     return reviews
 
 
@@ -247,26 +155,26 @@ def read_some_reviews(split: str, rows: Sequence[int]) -> Reviews:
 
 def write_vocabulary(folder: Path, words: Sequence[str], counts: NDArray[np.int64]) -> None:
     """Write vocabulary.parquet: row r - 1 holds the word of rank r and how often the training split has it."""
-    _write_table(folder / "vocabulary.parquet", _VOCABULARY, [words, counts])
+    write_table(folder / "vocabulary.parquet", _VOCABULARY, [words, counts])
 
 
 def read_vocabulary() -> list[str]:
     """The words of data/raw by rank: word r - 1 has rank r."""
     path = RAW / "vocabulary.parquet"
-    with _reading(path, "download"):
-        words: list[str] = _read_table(path, _VOCABULARY).column("word").to_pylist()
+    with reading(path, "download"):
+        words: list[str] = read_table(path, _VOCABULARY).column("word").to_pylist()
         return words
 
 
 def write_source(folder: Path, source: Source) -> None:
     """Write source.json."""
-    _write_json(folder / "source.json", asdict(source))
+    write_json(folder / "source.json", asdict(source))
 
 
 def read_source() -> Source:
     """Where the corpus in data/raw came from."""
     path = RAW / "source.json"
-    with _reading(path, "download"):
+    with reading(path, "download"):
         try:
             return TypeAdapter(Source).validate_json(path.read_bytes(), strict=True)
         except ValidationError as error:
@@ -312,28 +220,28 @@ def feature_parts(split: str) -> list[Path]:
 @lru_cache(maxsize=1)
 def read_part(path: Path) -> Features:
     """Read one part; the last one read is kept, so that a split of one part is read only once."""
-    with _reading(path, "vectorize"):
+    with reading(path, "vectorize"):
         with zipfile.ZipFile(path):  # or NumPy takes it for a pickle, which it refuses with the wrong advice
             matrix = scipy.sparse.load_npz(path)
-        _expect(isinstance(matrix, scipy.sparse.csr_matrix) and matrix.dtype == np.float32, "a float32 CSR matrix")
+        expect(isinstance(matrix, scipy.sparse.csr_matrix) and matrix.dtype == np.float32, "a float32 CSR matrix")
         matrix.check_format(full_check=True)
-        _expect(matrix.has_canonical_format, "each row's indices sorted and no duplicates")
-        _expect(bool(np.isfinite(matrix.data).all()), "finite values")
-        columns = _count(FEATURES_COLUMNS, "vectorize")
-        _expect(matrix.shape[1] == columns, f"{columns:,} columns, as {FEATURES_COLUMNS} has")
+        expect(matrix.has_canonical_format, "each row's indices sorted and no duplicates")
+        expect(bool(np.isfinite(matrix.data).all()), "finite values")
+        columns = count_rows(FEATURES_COLUMNS, "vectorize")
+        expect(matrix.shape[1] == columns, f"{columns:,} columns, as {FEATURES_COLUMNS} has")
         labels = read_labels(path)
-        _expect(matrix.shape[0] == len(labels), f"{len(labels):,} rows, as many as its labels")
+        expect(matrix.shape[0] == len(labels), f"{len(labels):,} rows, as many as its labels")
     return Features(matrix, labels)
 
 
 def read_labels(path: Path) -> NDArray[np.float32]:
     """The labels of one part, (rows,) float32."""
     labels = path.with_suffix(".labels.npy")
-    with _reading(labels, "vectorize"):
+    with reading(labels, "vectorize"):
         with labels.open("rb") as file:
             content: NDArray[np.float32] = np.lib.format.read_array(file, allow_pickle=False)
-        _expect(content.dtype == np.float32 and content.ndim == 1, "a float32 vector")
-        _expect(bool(np.isin(content, (0, 1)).all()), "labels 0 and 1")
+        expect(content.dtype == np.float32 and content.ndim == 1, "a float32 vector")
+        expect(bool(np.isin(content, (0, 1)).all()), "labels 0 and 1")
     return content
 
 
@@ -355,16 +263,16 @@ class Columns:
 def write_columns(path: Path, columns: Columns) -> None:
     """Write a columns.parquet; the tokenizer is in the metadata of its schema."""
     schema = _COLUMNS.with_metadata({"tokenizer": columns.tokenizer})
-    _write_table(path, schema, [np.arange(len(columns.words), dtype=np.int32), columns.words])
+    write_table(path, schema, [np.arange(len(columns.words), dtype=np.int32), columns.words])
 
 
 def read_columns(path: Path = FEATURES_COLUMNS) -> Columns:
     """What the columns of data/features stand for, or those of the model in models/."""
-    with _reading(path, "vectorize" if path == FEATURES_COLUMNS else "train"):
-        table = _read_table(path, _COLUMNS)
+    with reading(path, "vectorize" if path == FEATURES_COLUMNS else "train"):
+        table = read_table(path, _COLUMNS)
         tokenizer = (table.schema.metadata or {}).get(b"tokenizer", b"").decode()
-        _expect(tokenizer in get_args(TokenizerName), f"a tokenizer among {', '.join(get_args(TokenizerName))}")
-        _expect(table.column("column").to_pylist() == list(range(len(table))), "the columns in order")
+        expect(tokenizer in get_args(TokenizerName), f"a tokenizer among {', '.join(get_args(TokenizerName))}")
+        expect(table.column("column").to_pylist() == list(range(len(table))), "the columns in order")
         return Columns(table.column("word").to_pylist(), tokenizer)
 
 
@@ -390,7 +298,7 @@ def write_model(model: "keras.Model", columns: Columns) -> None:
     the members, the date of saving, and the memory addresses by which the configuration marks objects that are shared.
     Beside the date goes the digest of the columns, which Keras passes over.
     """
-    with replacing(MODEL) as path, _scratch(path) as folder:
+    with replacing(MODEL) as path, scratch(path) as folder:
         saved = folder / "saved.keras"
         model.save(saved)
         with zipfile.ZipFile(saved) as members, zipfile.ZipFile(path, "w") as steady:
@@ -399,23 +307,6 @@ def write_model(model: "keras.Model", columns: Columns) -> None:
                 if name.endswith(".json"):
                     content = _steady_json(content, columns)
                 steady.writestr(zipfile.ZipInfo(name), content)
-
-
-@contextmanager
-def _scratch(path: Path) -> Iterator[Path]:
-    """A folder beside `path` for what Keras saves, and for the temporary files that it makes meanwhile.
-
-    Elsewhere those of a process that is killed would stay; here the next one removes them.
-    """
-    folder = path.with_name(f"{path.name}.scratch")
-    _remove(folder)
-    folder.mkdir()
-    before, tempfile.tempdir = tempfile.tempdir, str(folder)
-    try:
-        yield folder
-    finally:
-        tempfile.tempdir = before
-        _remove(folder)
 
 
 def _steady_json(content: bytes, columns: Columns) -> bytes:
@@ -438,7 +329,7 @@ def read_model(columns: Columns) -> "keras.Sequential":
     Raises:
         UserError: it is missing, damaged, or was trained on other columns.
     """
-    with _reading(MODEL, "train"), zipfile.ZipFile(MODEL) as members:
+    with reading(MODEL, "train"), zipfile.ZipFile(MODEL) as members:
         trained_on = json.loads(members.read("metadata.json"))[_COLUMNS_KEY]
     if trained_on != columns.sha256:
         raise UserError(
@@ -447,11 +338,11 @@ def read_model(columns: Columns) -> "keras.Sequential":
         )
     import keras  # here, because the stages before `train` do without TensorFlow
 
-    with _reading(MODEL, "train"):
+    with reading(MODEL, "train"):
         # Nothing in the file is run: safe_mode refuses the lambdas that it may hold, and allows no own classes.
         model = keras.models.load_model(MODEL, safe_mode=True)
-        _expect(model.input_shape == (None, len(columns.words)), f"{len(columns.words):,} columns")
-        _expect(all(np.isfinite(weights).all() for weights in model.get_weights()), "finite weights")
+        expect(model.input_shape == (None, len(columns.words)), f"{len(columns.words):,} columns")
+        expect(all(np.isfinite(weights).all() for weights in model.get_weights()), "finite weights")
         return model
 
 
@@ -480,20 +371,20 @@ def write_history(epochs: Iterable[Epoch]) -> None:
 
 def read_history() -> list[Epoch]:
     """The epochs of the hold-out run, in order."""
-    with _reading(HISTORY, "train"), HISTORY.open(encoding="utf-8", newline="") as file:
+    with reading(HISTORY, "train"), HISTORY.open(encoding="utf-8", newline="") as file:
         header = [field.name for field in fields(Epoch)]
         rows = list(csv.reader(file))
-        _expect(rows[:1] == [header] and len(rows) > 1, f"epochs under the header {','.join(header)}")
+        expect(rows[:1] == [header] and len(rows) > 1, f"epochs under the header {','.join(header)}")
         epochs = [Epoch(int(number), *map(float, values)) for number, *values in rows[1:]]
-        _expect([record.epoch for record in epochs] == list(range(1, len(rows))), "the epochs in order")
-        _expect(bool(np.isfinite([list(asdict(record).values()) for record in epochs]).all()), "finite values")
+        expect([record.epoch for record in epochs] == list(range(1, len(rows))), "the epochs in order")
+        expect(bool(np.isfinite([list(asdict(record).values()) for record in epochs]).all()), "finite values")
         return epochs
 
 
 def write_metrics(metrics: dict[str, Any]) -> None:
     """Write results/metrics.json, the one result that is in git."""
     with replacing(METRICS) as path:
-        _write_json(path, metrics)
+        write_json(path, metrics)
 
 
 def write_plots(tables: Mapping[str, tuple[Sequence[str], Iterable[Sequence[str | float]]]]) -> None:
@@ -519,7 +410,7 @@ def write_figures(pictures: Mapping[str, bytes]) -> None:
 def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:
     """Write results/predictions.parquet: the test split's rows in order, each (row, label, probability)."""
     with replacing(PREDICTIONS) as path:
-        _write_table(
+        write_table(
             path, _PREDICTIONS, [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
         )
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
 
-from stages import artifacts
+from stages import artifacts, storage
 from stages.artifacts import Columns, Epoch, Features, Reviews
 from stages.console import UserError
 from stages.params import TokenizerName
@@ -148,14 +148,14 @@ def write(path: Path, kind: str, text: str) -> None:
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_was_there_stays_until_the_new_is_whole(folder: Path, kind: str) -> None:
     path = folder / "results" / "out"
-    with artifacts.replacing(path) as beside:
+    with storage.replacing(path) as beside:
         write(beside, kind, "old")
-    with pytest.raises(RuntimeError), artifacts.replacing(path) as beside:
+    with pytest.raises(RuntimeError), storage.replacing(path) as beside:
         write(beside, kind, "new")
         raise RuntimeError
     assert (path / "old" if kind == "folder" else path).read_text() == "old"
     assert [child.name for child in path.parent.iterdir()] == ["out"]
-    with artifacts.replacing(path) as beside:
+    with storage.replacing(path) as beside:
         write(beside, kind, "new")
     assert (path / "new" if kind == "folder" else path).read_text() == "new"
 
@@ -163,7 +163,7 @@ def test_what_was_there_stays_until_the_new_is_whole(folder: Path, kind: str) ->
 def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None:
     (folder / ".out.partial").mkdir()
     (folder / ".out.partial" / "half").write_text("half")
-    with artifacts.replacing(folder / "out") as beside:
+    with storage.replacing(folder / "out") as beside:
         beside.mkdir()
         (beside / "whole").write_text("whole")
     assert [child.name for child in (folder / "out").iterdir()] == ["whole"]
@@ -212,6 +212,6 @@ def test_columns_without_a_tokenizer_are_damage(folder: Path) -> None:
 def test_damage_that_has_no_text_is_named_by_its_kind() -> None:
     with (
         pytest.raises(UserError, match=r"a.npz is damaged \(EOFError\)"),
-        artifacts._reading(Path("a.npz"), "train"),
+        storage.reading(Path("a.npz"), "train"),
     ):
         raise EOFError

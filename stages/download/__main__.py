@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-from stages import artifacts, console, params
+from stages import artifacts, console, params, storage
 from stages.download import aclimdb, fetch, files, imdb, synthetic
 from stages.download.corpus import Corpus, Digest, sha256
 from stages.download.text import TOKENIZERS
@@ -47,7 +47,7 @@ def first(settings: Data) -> Corpus:
 def write(corpus: Corpus) -> artifacts.Source:
     """Write a corpus to data/raw, and say what it was."""
     digests = {split: Digest() for split in artifacts.SPLITS}
-    with artifacts.replacing(artifacts.RAW) as folder:
+    with storage.replacing(artifacts.RAW) as folder:
         folder.mkdir()
         for split, digest in digests.items():
             artifacts.write_reviews(folder, split, digest.through(corpus.splits[split]))

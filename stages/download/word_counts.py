@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stages import artifacts, console
+from stages import artifacts, console, storage
 from stages.artifacts import Reviews
 
 WORD_COUNTS = Path(__file__).with_name("word_counts.parquet")
@@ -82,7 +82,7 @@ def write(counts: Counts) -> None:
 
 def _write(path: Path, key: str, keys: pa.Array, values: NDArray[np.int64]) -> None:
     table = pa.table({key: keys, "negative": values[0].astype(np.int32), "positive": values[1].astype(np.int32)})
-    with artifacts.replacing(path) as beside:
+    with storage.replacing(path) as beside:
         pq.write_table(table, beside, compression="zstd", compression_level=19, use_dictionary=["negative", "positive"])
 
 

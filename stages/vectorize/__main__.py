@@ -4,7 +4,7 @@ Reads   data/raw/
 Writes  data/features/{train,test}/part-NNNNN.npz and .labels.npy, data/features/columns.parquet
 """
 
-from stages import artifacts, console, params
+from stages import artifacts, console, params, storage
 from stages.vectorize import multi_hot, vocabulary
 
 
@@ -13,7 +13,7 @@ def main() -> None:
     settings = params.load().vectorize
     tokenizer = artifacts.read_source().tokenizer
     words = vocabulary.column_words(artifacts.read_vocabulary(), settings.num_words)
-    with artifacts.replacing(artifacts.FEATURES) as folder:
+    with storage.replacing(artifacts.FEATURES) as folder:
         folder.mkdir()
         artifacts.write_columns(folder / artifacts.FEATURES_COLUMNS.name, artifacts.Columns(words, tokenizer))
         for split in artifacts.SPLITS:
