@@ -83,7 +83,6 @@ def run(
     except OSError as error:
         sys.exit(f"error: {error.filename or 'I/O'}: {error.strerror or error}")
     except _Stopped as stopped:
-        print("interrupted: no result was left half-written", file=sys.stderr)
         sys.exit(128 + stopped.number)
     except Exception as error:
         # TensorFlow's error for this goes by its name, since importing it takes seconds.
@@ -94,21 +93,36 @@ def run(
 
 
 class _Stopped(BaseException):
-    """The program was interrupted, or asked to end."""
+    """The program was interrupted, or asked to end, and what was half done is tidied away."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
 
 
+_INTERRUPTED = b"interrupted: no result was left half-written\n"
+_half_done: list[str] = []
+
+
+@contextmanager
+def tidying(what: str) -> Iterator[None]:
+    """Say that `what` is half done while a block runs: an interrupt is raised in it, so that it can tidy that away."""
+    _half_done.append(what)
+    try:
+        yield
+    finally:
+        _half_done.remove(what)
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGINT or SIGTERM end a block as an error would, so that what is half done is tidied away.
+    """Let SIGINT or SIGTERM end a block with a line: at once or, where something is half done, as an error would.
 
-    After the first one, and after the block, they end the program at once, as while it imports.
+    At once, because an error in the middle of an import, or of what a library does, may be passed over. After the first
+    one, and after the block, they end the program without a word, as while it imports.
 
     Raises:
-        _Stopped: whatever has become of the interrupt on its way: some libraries make an error of it.
+        _Stopped: whatever has become of the interrupt on its way.
     """
     heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
     asked: list[int] = []
@@ -117,8 +131,11 @@ def _interruptible() -> Iterator[None]:
         for number in heard:
             signal.signal(number, handler)
 
-    def stop(number: int, _: FrameType | None) -> NoReturn:
+    def stop(number: int, _: FrameType | None) -> None:
         listen(signal.SIG_DFL)
+        os.write(sys.stderr.fileno(), _INTERRUPTED)  # not print, which may be in the middle of a line
+        if not _half_done:
+            os._exit(128 + number)
         asked.append(number)
         raise KeyboardInterrupt
 
@@ -126,8 +143,9 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if asked:
-            raise _Stopped(asked[0]) from None
-        raise
+        if not asked:
+            raise
     finally:
         listen(signal.SIG_DFL)
+    if asked:
+        raise _Stopped(asked[0])

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.console import UserError, one_line
+from stages.console import UserError, one_line, tidying
 
 
 @contextmanager
@@ -29,19 +29,22 @@ def replacing(path: Path) -> Iterator[Path]:
         UserError: the disk is full, or the place cannot be written to.
     """
     beside = path.with_name(f".{path.name}.partial")
-    try:
-        _remove(beside)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        if beside.is_dir():
-            _remove(path)
-        beside.replace(path)
-    except BrokenPipeError:  # of what is printed meanwhile
-        raise
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({_first_line(error)}): see to that, then run it again") from None
-    finally:
-        _remove(beside)
+    with tidying(str(path)):
+        try:
+            _remove(beside)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            if beside.is_dir():
+                _remove(path)
+            beside.replace(path)
+        except BrokenPipeError:  # of what is printed meanwhile
+            raise
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written ({_first_line(error)}): see to that, then run it again"
+            ) from None
+        finally:
+            _remove(beside)
 
 
 def _remove(path: Path) -> None:
@@ -62,11 +65,11 @@ def reading(path: Path, stage: str) -> Iterator[None]:
     Raises:
         UserError: in place of any error in the block.
     """
-    remedy = f"rebuild it with `dvc repro --force --single-item {stage}`"
+    remedy = f"restore it with `dvc repro` or, if that does not help, `dvc repro --force --single-item {stage}`"
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: build it with `dvc repro {stage}`") from None
+        raise UserError(f"{path} is missing: build it with `dvc repro {stage}`, in the project's folder") from None
     except UserError:
         raise
     except MemoryError:

@@ -205,7 +205,9 @@ def test_no_times_in_the_model_file(folder: Path) -> None:
 def test_columns_without_a_tokenizer_are_damage(folder: Path) -> None:
     artifacts.FEATURES.mkdir(parents=True)
     pq.write_table(pa.table({"column": [0], "word": ["<padding>"]}), artifacts.FEATURES_COLUMNS)
-    with pytest.raises(UserError, match=r"columns.parquet is damaged .*: rebuild it with `dvc repro --force"):
+    with pytest.raises(
+        UserError, match=r"columns.parquet is damaged .*: restore it with `dvc repro` or, .* `dvc repro --force"
+    ):
         artifacts.read_columns()
 
 

@@ -34,8 +34,18 @@ def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ("os.kill(os.getpid(), signal.SIGINT)", 130, "interrupted: no result was left half-written\n"),
         ("os.kill(os.getpid(), signal.SIGTERM)", 143, "interrupted: no result was left half-written\n"),
         (
-            "exec('try: os.kill(os.getpid(), signal.SIGINT)\\nexcept BaseException: raise console.UserError')",
+            "exec('with console.tidying(str()):\\n try: os.kill(os.getpid(), signal.SIGINT)\\n except: 1 / 0')",
             130,
+            "interrupted: no result was left half-written\n",
+        ),
+        (
+            "exec('with console.tidying(str()):\\n try: os.kill(os.getpid(), signal.SIGINT)\\n except: pass')",
+            130,
+            "interrupted: no result was left half-written\n",
+        ),
+        (
+            "exec('try: os.kill(os.getpid(), signal.SIGTERM)\\nexcept: pass')",
+            143,
             "interrupted: no result was left half-written\n",
         ),
         ("atexit.register(os.kill, os.getpid(), signal.SIGTERM)", -15, ""),

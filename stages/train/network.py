@@ -1,5 +1,6 @@
 """The network: multi-hot in, the probability of a positive review out."""
 
+import warnings
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
@@ -60,7 +61,8 @@ def _try_out(network: keras.Sequential, settings: Train) -> None:
         ) from None
     labels, probabilities = np.array([[0, 1, 0, 1], [0.2, 0.8, 0.8, 0.2]], np.float32)
     try:
-        right, wrong = losses(network, labels, probabilities).reshape(2, 2)
+        with warnings.catch_warnings(action="ignore"):  # what Keras says of a loss that is refused below
+            right, wrong = losses(network, labels, probabilities).reshape(2, 2)
         fits = right.sum() < wrong.sum()
     except Exception:
         fits = False
