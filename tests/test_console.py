@@ -1,5 +1,6 @@
 """What a stage's program says, and the exit codes it ends with."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,10 @@ console.run(main, "What it does.")
 def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     code = PROGRAM.format(body=body)
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, check=False, capture_output=True, text=True,
+        # Whoever is started in the background ignores Ctrl-C, and so would all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
