@@ -14,14 +14,14 @@ import fasttext
 import numpy as np
 
 from benchmarks import measure, reference
-from stages import artifacts
+from stages.contracts.reviews import read_reviews, read_vocabulary
 
 
 def write(path: Path, split: str, first: int) -> None:
     """Write the reviews of a split from row `first` on, as fastText reads them: a line each, its label in front."""
-    words = np.array(artifacts.read_vocabulary(), dtype=object)
+    words = np.array(read_vocabulary(), dtype=object)
     with path.open("w", encoding="utf-8") as file:
-        for reviews in artifacts.read_reviews(split, rows=1_000_000):
+        for reviews in read_reviews(split, rows=1_000_000):
             for (start, stop), label in list(zip(pairwise(reviews.offsets), reviews.labels, strict=True))[first:]:
                 file.write(f"__label__{label} {' '.join(words[reviews.tokens[start:stop] - 1])}\n")
 

@@ -13,11 +13,12 @@ from unittest import mock
 import numpy as np
 
 from benchmarks import measure, reference
-from stages import artifacts, params
+from stages import params
+from stages.contracts.reviews import RAW
+from stages.encoding import multi_hot
 from stages.train import loop, network, rows
-from stages.train.rows import Piece
+from stages.train.rows import RowRange
 from stages.vectorize import __main__ as stage
-from stages.vectorize import multi_hot
 
 
 class _EpochEnds(io.StringIO):
@@ -47,9 +48,9 @@ def vectorize() -> dict[str, float]:
         return call
 
     with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder, artifacts.RAW)
+        raw = Path(folder, RAW)
         raw.parent.mkdir()
-        raw.symlink_to(artifacts.RAW.resolve())
+        raw.symlink_to(RAW.resolve())
         shutil.copy(params.PARAMS, folder)
         with chdir(folder), mock.patch.object(multi_hot, "encode", timed(multi_hot.encode)):
             began = time.perf_counter()
@@ -60,11 +61,11 @@ def vectorize() -> dict[str, float]:
 def train() -> dict[str, float]:
     """Seconds of tracing, then of the hold-out run: an epoch, and all of them."""
     settings = params.load().train
-    training = rows.of("train")
+    training = rows.split_rows("train")
     holdout, rest = rows.hold_out(training, settings.holdout_rows)
     began = time.perf_counter()
     trainer = loop.Trainer(network.build(reference.NUM_WORDS, settings), settings)
-    few = [Piece(training[0].part, 0, 2 * settings.batch_size)]
+    few = [RowRange(training[0].part, 0, 2 * settings.batch_size)]
     trainer.fit(few, 1, few)
     trainer.reset()
     trace = time.perf_counter() - began

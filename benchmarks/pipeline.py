@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import clock, measure
-from stages import artifacts
 from stages.console import UserError
+from stages.evaluate.results import METRICS
 
 STAGES = ("download", "vectorize", "train", "evaluate")
 _DVC = Path(sys.executable).with_name("dvc")
@@ -66,7 +66,7 @@ def repro(folder: Path, stages: int, **environment: str) -> measure.Measured:
 
 def accuracy(folder: Path) -> float:
     """What `evaluate` found on IMDB's test split."""
-    metrics = json.loads((folder / artifacts.METRICS).read_text())
+    metrics = json.loads((folder / METRICS).read_text())
     if metrics["source"] != "imdb":
         raise UserError(f"the pipeline ran on the source {metrics['source']}, expected imdb: set IMDB_MIRROR")
     return float(metrics["test"]["binary_accuracy"])

@@ -9,9 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks import measure
-from stages import artifacts, params
-from stages.artifacts import Features
+from stages import params
 from stages.console import UserError
+from stages.contracts.features import FEATURES, Features, feature_parts, read_part
+from stages.contracts.reviews import RAW, read_source
 from stages.download import imdb, mirror
 
 NUM_WORDS = 10_000
@@ -29,10 +30,10 @@ _PACKAGES = (
 
 def check() -> None:
     """Raise a UserError unless data/ holds IMDB's features, made as the reference run makes them."""
-    if not artifacts.FEATURES.is_dir():
-        raise UserError(f"{artifacts.FEATURES} is missing: run `make repro` first")
-    if (name := artifacts.read_source().name) != "imdb":
-        raise UserError(f"{artifacts.RAW} holds the source {name}, expected imdb: set IMDB_MIRROR and run `make repro`")
+    if not FEATURES.is_dir():
+        raise UserError(f"{FEATURES} is missing: run `make repro` first")
+    if (name := read_source().name) != "imdb":
+        raise UserError(f"{RAW} holds the source {name}, expected imdb: set IMDB_MIRROR and run `make repro`")
     settings = params.load()
     found = {
         "vectorize.num_words": (settings.vectorize.num_words, NUM_WORDS),
@@ -50,8 +51,8 @@ def check() -> None:
 
 def features(split: str) -> Features:
     """A split of data/features, which is one part."""
-    (part,) = artifacts.feature_parts(split)
-    return artifacts.read_part(part)
+    (part,) = feature_parts(split)
+    return read_part(part)
 
 
 def reviews() -> Path:

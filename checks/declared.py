@@ -1,10 +1,10 @@
-"""Does dvc.yaml tell the truth? `python -m checks.declared` prints each lie, and exits with 1 if there is one.
+"""Is dvc.yaml complete? `python -m checks.declared` prints each undeclared or needless dependency, and exits with 1.
 
-DVC runs a stage again when a dependency or a parameter changes that dvc.yaml lists. So for each stage it has to list
-exactly the project's modules that the stage imports, and exactly the sections of params.yaml that it reads; and no
-parameter may be there for nothing. All is found in the source, without running anything: modules by their import
-statements, wherever they stand; sections as attributes of `params.load()`, and parameters as attributes of anything,
-in the stage's own folder.
+DVC runs a stage again when a dependency or a parameter that dvc.yaml lists has changed. So each stage has to list
+exactly the project's modules that it imports and that can change its outputs, and exactly the sections of params.yaml
+that it reads; no parameter may be unused. No stage may import another. Everything is found in the source, without
+running it: modules by their import statements, sections as attributes of `params.load()`, and parameters as attributes
+of anything in the stage's folder.
 """
 
 import ast
@@ -17,9 +17,17 @@ from ruamel.yaml import YAML
 
 from stages.params import Params
 
+CANNOT_CHANGE_OUTPUTS = {
+    "stages/__init__.py": "checks the environment before a program starts",
+    "stages/console.py": "prints, and handles errors and interrupts",
+    "stages/params.py": "validates params.yaml, whose values are dependencies themselves",
+}
+"""Modules that no stage lists among its dependencies, each with the reason. Packages that hold only a docstring are
+left out too."""
 
-def lies(root: Path) -> list[str]:
-    """What is wrong with dvc.yaml of the project in `root`, a line each."""
+
+def problems(root: Path) -> list[str]:
+    """Return what is wrong with dvc.yaml of the project in `root`, a line each."""
     stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
     found = []
     for name, stage in stages.items():
@@ -39,7 +47,8 @@ def _listed(root: Path, deps: list[str]) -> set[str]:
     for dep in deps:
         if dep.startswith("stages"):
             path = root / dep
-            modules |= {str(each.relative_to(root)) for each in path.rglob("*.py")} if path.is_dir() else {dep}
+            files = path.rglob("*.py") if path.is_dir() else [path]
+            modules |= {str(each.relative_to(root)) for each in files if not _only_docstring(each)}
     return modules
 
 
@@ -53,7 +62,12 @@ def _imported(root: Path, stage: str) -> set[str]:
             if str(path.relative_to(root)) not in found:
                 found.add(str(path.relative_to(root)))
                 waiting += _imports(path)
-    return found
+    return {path for path in found - CANNOT_CHANGE_OUTPUTS.keys() if not _only_docstring(root / path)}
+
+
+def _only_docstring(path: Path) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return path.name == "__init__.py" and all(isinstance(node, ast.Expr) for node in body)
 
 
 def _files(root: Path, module: str) -> Iterator[Path]:
@@ -109,8 +123,8 @@ def _keys(model: type[BaseModel], name: str, prefix: str = "") -> Iterator[str]:
 
 def main() -> None:
     """Check the project in the working directory."""
-    found = lies(Path.cwd())
-    sys.exit("\n".join(f"dvc.yaml: {lie}" for lie in found) or 0)
+    found = problems(Path.cwd())
+    sys.exit("\n".join(f"dvc.yaml: {problem}" for problem in found) or 0)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ _half_done: list[str] = []
 
 
 @contextmanager
-def tidying(what: str) -> Iterator[None]:
+def cleanup_on_interrupt(what: str) -> Iterator[None]:
     """Say that `what` is half done while a block runs: an interrupt is raised in it, so that it can tidy that away."""
     _half_done.append(what)
     try:

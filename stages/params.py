@@ -21,7 +21,7 @@ _ALIASES, _DEPTH = 20, 20
 """Aliases and levels that the file may have: more than the parameters take, too few to make much of a small file."""
 
 TokenizerName = Literal["keras", "unicode"]
-"""What `stages.download.text.TOKENIZERS` knows a tokenizer by."""
+"""What `stages.encoding.tokenizers.TOKENIZERS` knows a tokenizer by."""
 
 
 class _Section(BaseModel):

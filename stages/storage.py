@@ -16,11 +16,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.console import UserError, one_line, tidying
+from stages.console import UserError, cleanup_on_interrupt, one_line
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` for a file or folder to be written to, and rename it to `path` when that went well.
 
     Whatever was at `path` stays until then. When the block raises, what it wrote is removed.
@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
         UserError: the disk is full, or the place cannot be written to.
     """
     beside = path.with_name(f".{path.name}.partial")
-    with tidying(str(path)):
+    with cleanup_on_interrupt(str(path)):
         try:
             _remove(beside)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def reading(path: Path, stage: str) -> Iterator[None]:
+def checked_read(path: Path, stage: str) -> Iterator[None]:
     """Turn what libraries say of a file that is missing or damaged into a line that names the file and the remedy.
 
     Args:
@@ -89,8 +89,8 @@ def _first_line(error: Exception) -> str:
     return one_line(error).rstrip(".:")
 
 
-def expect(condition: bool, expected: str) -> None:
-    """Within `reading`: a file that does not hold what is expected is damaged."""
+def require(condition: bool, expected: str) -> None:
+    """Within `checked_read`: a file that does not hold what is expected is damaged."""
     if not condition:
         raise ValueError(f"expected {expected}")
 
@@ -99,17 +99,17 @@ ALL_ROWS = "as many rows as the file says it has"
 
 
 def check_schema(found: pa.Schema, schema: pa.Schema) -> None:
-    """Within `reading`: a table of other columns, or of other types, is damaged."""
-    expect(found.equals(schema), f"the columns {', '.join(f'{field.name}: {field.type}' for field in schema)}")
+    """Within `checked_read`: a table of other columns, or of other types, is damaged."""
+    require(found.equals(schema), f"the columns {', '.join(f'{field.name}: {field.type}' for field in schema)}")
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Within `reading`: a small Parquet file, without a null in it."""
+    """Within `checked_read`: a small Parquet file, without a null in it."""
     with pq.ParquetFile(path) as file:
         table = file.read(use_threads=False)  # one thread: no pool to wait for where memory is short
-        expect(len(table) == file.metadata.num_rows, ALL_ROWS)
+        require(len(table) == file.metadata.num_rows, ALL_ROWS)
     check_schema(table.schema, schema)
-    expect(not any(column.null_count for column in table.columns), "a value in every row")
+    require(not any(column.null_count for column in table.columns), "a value in every row")
     return table
 
 
@@ -125,7 +125,7 @@ def write_table(path: Path, schema: pa.Schema, columns: Sequence[Any]) -> None:
 
 def count_rows(path: Path, stage: str) -> int:
     """How many rows a Parquet file, which `stage` writes, says it has."""
-    with reading(path, stage):
+    with checked_read(path, stage):
         rows: int = pq.read_metadata(path).num_rows
         return rows
 

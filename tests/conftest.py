@@ -10,13 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import stages.train  # noqa: F401 - TensorFlow as the stages set it, before any test imports it
-from stages import artifacts
-from stages.artifacts import Columns, Features, Reviews, Source
+from stages.contracts import reviews
+from stages.contracts.features import (
+    FEATURES,
+    FEATURES_COLUMNS,
+    Columns,
+    Features,
+    read_part,
+    write_columns,
+    write_part,
+)
+from stages.contracts.reviews import RAW, Reviews, Source, write_source, write_vocabulary
 
 ROOT = Path(__file__).resolve().parent.parent
 UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
@@ -31,7 +41,7 @@ SHARED_ARCHIVE = f"{SHARED}#sha256=1f025e7b9e04c9728d2348230b58d563fdc15154153f3
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, as if it were the project's."""
     monkeypatch.chdir(tmp_path)
-    artifacts.read_part.cache_clear()
+    read_part.cache_clear()
     return tmp_path
 
 
@@ -59,7 +69,7 @@ def imdb_data(imdb_mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def imdb(imdb_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`imdb_data` as the working directory."""
     monkeypatch.chdir(imdb_data)
-    artifacts.read_part.cache_clear()
+    read_part.cache_clear()
     return imdb_data
 
 
@@ -92,27 +102,33 @@ def random_reviews(rows: int, words: int, seed: int) -> Reviews:
 
 def write_reviews(split: str, batches: Iterable[Reviews], rows: int, words: int) -> None:
     """Write a split of data/raw in the working directory, with a vocabulary of so many words."""
-    artifacts.RAW.mkdir(parents=True, exist_ok=True)
-    artifacts.write_reviews(artifacts.RAW, split, batches)
+    RAW.mkdir(parents=True, exist_ok=True)
+    reviews.write_reviews(RAW, split, batches)
     counts = np.arange(words, 0, -1, dtype=np.int64)
-    artifacts.write_vocabulary(artifacts.RAW, [f"word{rank}" for rank in range(words)], counts)
-    artifacts.write_source(artifacts.RAW, Source("made up", "keras", rows, rows, "0" * 64))
+    write_vocabulary(RAW, [f"word{rank}" for rank in range(words)], counts)
+    write_source(RAW, Source("made up", "keras", rows, rows, "0" * 64))
 
 
 def write_features(features: Features, split: str, parts: int) -> None:
     """Write a split of data/features in the working directory, in so many parts of about the same size."""
-    artifacts.FEATURES.mkdir(parents=True, exist_ok=True)
+    FEATURES.mkdir(parents=True, exist_ok=True)
     words = [f"word{column}" for column in range(features.matrix.shape[1])]
-    artifacts.write_columns(artifacts.FEATURES_COLUMNS, Columns(words, "keras"))
+    write_columns(FEATURES_COLUMNS, Columns(words, "keras"))
     cuts = np.linspace(0, len(features), parts + 1).astype(int)
     for number, (start, stop) in enumerate(itertools.pairwise(cuts)):
-        artifacts.write_part(artifacts.FEATURES, split, number, features[start:stop])
-    artifacts.read_part.cache_clear()
+        write_part(FEATURES, split, number, features[start:stop])
+    read_part.cache_clear()
+
+
+def example_history(*val_loss: float) -> pd.DataFrame:
+    """A hold-out run with this validation loss in each epoch."""
+    history = pd.DataFrame({"epoch": range(1, len(val_loss) + 1), "loss": 0.5, "binary_accuracy": 0.75})
+    return history.assign(val_loss=val_loss, val_binary_accuracy=0.7)
 
 
 def all_features(split: str) -> Features:
     """A whole split of data/features in the working directory, read by SciPy and NumPy."""
-    paths = sorted((artifacts.FEATURES / split).glob("*.npz"))
+    paths = sorted((FEATURES / split).glob("*.npz"))
     labels = [np.load(path.with_suffix(".labels.npy")) for path in paths]
     return Features(scipy.sparse.vstack([scipy.sparse.load_npz(path) for path in paths], "csr"), np.concatenate(labels))
 

@@ -37,12 +37,14 @@ def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ("os.kill(os.getpid(), signal.SIGINT)", 130, "interrupted: no result was left half-written\n"),
         ("os.kill(os.getpid(), signal.SIGTERM)", 143, "interrupted: no result was left half-written\n"),
         (
-            "exec('with console.tidying(str()):\\n try: os.kill(os.getpid(), signal.SIGINT)\\n except: 1 / 0')",
+            "exec('with console.cleanup_on_interrupt(str()):\\n"
+            " try: os.kill(os.getpid(), signal.SIGINT)\\n except: 1 / 0')",
             130,
             "interrupted: no result was left half-written\n",
         ),
         (
-            "exec('with console.tidying(str()):\\n try: os.kill(os.getpid(), signal.SIGINT)\\n except: pass')",
+            "exec('with console.cleanup_on_interrupt(str()):\\n"
+            " try: os.kill(os.getpid(), signal.SIGINT)\\n except: pass')",
             130,
             "interrupted: no result was left half-written\n",
         ),

@@ -17,18 +17,48 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
 
-from stages import artifacts
-from stages.artifacts import Columns, Epoch, Reviews, Source
 from stages.console import UserError
-from stages.evaluate import reviews
-from stages.vectorize import multi_hot, vocabulary
-from tests.conftest import documented, random_reviews
+from stages.contracts.features import (
+    FEATURES,
+    FEATURES_COLUMNS,
+    Columns,
+    feature_parts,
+    read_columns,
+    read_labels,
+    read_part,
+    write_columns,
+    write_part,
+)
+from stages.contracts.model import (
+    HISTORY,
+    MODEL,
+    read_history,
+    read_model,
+    write_history,
+    write_model,
+    write_model_columns,
+)
+from stages.contracts.reviews import (
+    RAW,
+    SPLITS,
+    Reviews,
+    Source,
+    read_reviews,
+    read_source,
+    read_vocabulary,
+    write_reviews,
+    write_source,
+    write_vocabulary,
+)
+from stages.encoding import multi_hot, vocabulary
+from stages.evaluate import examples
+from tests.conftest import documented, example_history, random_reviews
 
 WORDS = [f"word{number}" for number in range(20)]
 COLUMNS = Columns([*vocabulary.SPECIAL, *WORDS], "keras")
 ROWS = 40
-TRAIN, VOCABULARY, SOURCE = (artifacts.RAW / name for name in ("train.parquet", "vocabulary.parquet", "source.json"))
-PART = artifacts.FEATURES / "train" / "part-00000.npz"
+TRAIN, VOCABULARY, SOURCE = (RAW / name for name in ("train.parquet", "vocabulary.parquet", "source.json"))
+PART = FEATURES / "train" / "part-00000.npz"
 LABELS = PART.with_suffix(".labels.npy")
 
 
@@ -42,31 +72,31 @@ def network(columns: int = len(COLUMNS.words)) -> keras.Sequential:
 def project(folder: Path) -> Path:
     """A working directory with one of each file, all of one run."""
     given = random_reviews(ROWS, len(WORDS), seed=1)
-    artifacts.RAW.mkdir(parents=True)
-    for split in artifacts.SPLITS:
-        artifacts.write_reviews(artifacts.RAW, split, [given])
-        artifacts.write_part(artifacts.FEATURES, split, 0, multi_hot.encode(given, len(COLUMNS.words)))
-    artifacts.write_vocabulary(artifacts.RAW, WORDS, np.arange(len(WORDS), 0, -1, dtype=np.int64))
-    artifacts.write_source(artifacts.RAW, Source("made up", "keras", ROWS, ROWS, "0" * 64))
-    artifacts.write_columns(artifacts.FEATURES_COLUMNS, COLUMNS)
-    artifacts.write_model_columns(COLUMNS)
-    artifacts.write_model(network(), COLUMNS)
-    artifacts.write_history([Epoch(number, 0.5, 0.7, 0.6, 0.6) for number in (1, 2, 3)])
+    RAW.mkdir(parents=True)
+    for split in SPLITS:
+        write_reviews(RAW, split, [given])
+        write_part(FEATURES, split, 0, multi_hot.encode(given, len(COLUMNS.words)))
+    write_vocabulary(RAW, WORDS, np.arange(len(WORDS), 0, -1, dtype=np.int64))
+    write_source(RAW, Source("made up", "keras", ROWS, ROWS, "0" * 64))
+    write_columns(FEATURES_COLUMNS, COLUMNS)
+    write_model_columns(COLUMNS)
+    write_model(network(), COLUMNS)
+    write_history(example_history(0.6, 0.6, 0.6))
     return folder
 
 
 def read_all() -> None:
     """Read each file as the stages do."""
-    artifacts.read_part.cache_clear()
-    artifacts.read_source()
-    artifacts.read_vocabulary()
-    list(artifacts.read_reviews("train", 7))
-    columns = artifacts.read_columns()
-    for part in artifacts.feature_parts("train"):
-        artifacts.read_labels(part)
-        artifacts.read_part(part)
-    artifacts.read_history()
-    artifacts.read_model(columns)
+    read_part.cache_clear()
+    read_source()
+    read_vocabulary()
+    list(read_reviews("train", 7))
+    columns = read_columns()
+    for part in feature_parts("train"):
+        read_labels(part)
+        read_part(part)
+    read_history()
+    read_model(columns)
 
 
 def test_what_is_whole_is_read(project: Path) -> None:
@@ -187,7 +217,7 @@ def fewer_rows(path: Path) -> None:
 def not_a_number(path: Path) -> None:
     made = network()
     made.set_weights([np.full_like(weights, np.nan) for weights in made.get_weights()])
-    artifacts.write_model(made, COLUMNS)
+    write_model(made, COLUMNS)
 
 
 def running_code(path: Path) -> None:
@@ -196,7 +226,7 @@ def running_code(path: Path) -> None:
         [keras.Input((len(COLUMNS.words),)), keras.layers.Lambda(lambda value: (Path("ran").write_text(""), value)[1])]
     )
     made.compile("sgd", "binary_crossentropy")
-    artifacts.write_model(made, COLUMNS)
+    write_model(made, COLUMNS)
     Path("ran").unlink()
 
 
@@ -204,13 +234,13 @@ EMPTY, TEXT = (lambda path: rewrite(path, b"")), (lambda path: rewrite(path, b"n
 
 DAMAGE: list[tuple[Path, str, Callable[[Path], None]]] = [
     *((path, "missing", Path.unlink) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
-    *((path, "missing", Path.unlink) for path in (artifacts.FEATURES_COLUMNS, artifacts.MODEL, artifacts.HISTORY)),
+    *((path, "missing", Path.unlink) for path in (FEATURES_COLUMNS, MODEL, HISTORY)),
     *((path, "empty", EMPTY) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
-    *((path, "empty", EMPTY) for path in (artifacts.FEATURES_COLUMNS, artifacts.MODEL, artifacts.HISTORY)),
+    *((path, "empty", EMPTY) for path in (FEATURES_COLUMNS, MODEL, HISTORY)),
     *((path, "truncated", cut) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
-    *((path, "truncated", cut) for path in (artifacts.FEATURES_COLUMNS, artifacts.MODEL)),
-    *((path, "some text", TEXT) for path in (TRAIN, SOURCE, PART, LABELS, artifacts.MODEL, artifacts.HISTORY)),
-    *((path, "bytes in its middle overwritten", damage_middle) for path in (TRAIN, artifacts.MODEL)),
+    *((path, "truncated", cut) for path in (FEATURES_COLUMNS, MODEL)),
+    *((path, "some text", TEXT) for path in (TRAIN, SOURCE, PART, LABELS, MODEL, HISTORY)),
+    *((path, "bytes in its middle overwritten", damage_middle) for path in (TRAIN, MODEL)),
     (TRAIN, "labels of another type", table(label=lambda column: column.cast(pa.int64()))),
     (TRAIN, "a label missing", table(label=lambda column: pa.array([None, *column.to_pylist()[1:]], pa.uint8()))),
     (TRAIN, "a label 2", table(label=lambda column: pa.array([2, *column.to_pylist()[1:]], pa.uint8()))),
@@ -247,22 +277,22 @@ DAMAGE: list[tuple[Path, str, Callable[[Path], None]]] = [
     (LABELS, "another shape", array(lambda labels: labels[:, None])),
     (LABELS, "a label 0.5", array(with_first(0.5))),
     (LABELS, "a label that is no number", array(with_first(np.nan))),
-    (artifacts.FEATURES_COLUMNS, "no tokenizer", with_metadata({})),
-    (artifacts.FEATURES_COLUMNS, "an unknown tokenizer", with_metadata({"tokenizer": "other"})),
-    (artifacts.FEATURES_COLUMNS, "a column twice", table(column=pa.array([0, 0, *range(2, 24)], pa.int32()))),
-    (artifacts.MODEL, "no metadata", member("metadata.json", lambda _: None)),
-    (artifacts.MODEL, "weights that are no numbers", not_a_number),
-    (artifacts.MODEL, "a layer that runs code", running_code),
-    (artifacts.MODEL, "a model of another width", lambda path: artifacts.write_model(network(5), COLUMNS)),
+    (FEATURES_COLUMNS, "no tokenizer", with_metadata({})),
+    (FEATURES_COLUMNS, "an unknown tokenizer", with_metadata({"tokenizer": "other"})),
+    (FEATURES_COLUMNS, "a column twice", table(column=pa.array([0, 0, *range(2, 24)], pa.int32()))),
+    (MODEL, "no metadata", member("metadata.json", lambda _: None)),
+    (MODEL, "weights that are no numbers", not_a_number),
+    (MODEL, "a layer that runs code", running_code),
+    (MODEL, "a model of another width", lambda path: write_model(network(5), COLUMNS)),
     (
-        artifacts.MODEL,
+        MODEL,
         "a model of other words",
-        lambda path: artifacts.write_model(network(), Columns(COLUMNS.words[::-1], "keras")),
+        lambda path: write_model(network(), Columns(COLUMNS.words[::-1], "keras")),
     ),
-    (artifacts.HISTORY, "another header", instead(b"val_loss", b"loss")),
-    (artifacts.HISTORY, "a word for a number", instead(b"0.700000", b"high")),
-    (artifacts.HISTORY, "a loss that is no number", instead(b"0.500000", b"nan")),
-    (artifacts.HISTORY, "an epoch missing", instead(b"\n2,", b"\n3,")),
+    (HISTORY, "another header", instead(b"val_loss", b"loss")),
+    (HISTORY, "a word for a number", instead(b"0.700000", b"high")),
+    (HISTORY, "a loss that is no number", instead(b"0.500000", b"nan")),
+    (HISTORY, "an epoch missing", instead(b"\n2,", b"\n3,")),
 ]  # fmt: skip
 
 
@@ -283,22 +313,22 @@ def test_damage_is_named_with_its_file_and_its_remedy(
 
 
 def test_reviews_of_another_run_than_the_features_are_noticed(project: Path) -> None:
-    labels = artifacts.read_labels(artifacts.feature_parts("test")[0])
+    labels = read_labels(feature_parts("test")[0])
     probabilities = np.linspace(0, 1, ROWS, dtype=np.float32)
-    assert sum(map(len, reviews.worth_reading(network(), labels, probabilities).values())) > 3
+    assert sum(map(len, examples.find_examples(network(), labels, probabilities).values())) > 3
     given = random_reviews(ROWS, len(WORDS), seed=1)
-    artifacts.write_reviews(artifacts.RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
+    write_reviews(RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
     message = "data/raw and data/features are of two runs; expected of one: `dvc repro`"
     with pytest.raises(UserError, match=message):
-        reviews.worth_reading(network(), labels, probabilities)
-    artifacts.write_reviews(artifacts.RAW, "test", [given])
-    artifacts.write_vocabulary(artifacts.RAW, WORDS[::-1], np.arange(len(WORDS), 0, -1, dtype=np.int64))
+        examples.find_examples(network(), labels, probabilities)
+    write_reviews(RAW, "test", [given])
+    write_vocabulary(RAW, WORDS[::-1], np.arange(len(WORDS), 0, -1, dtype=np.int64))
     with pytest.raises(UserError, match=message):
-        reviews.worth_reading(network(), labels, probabilities)
+        examples.find_examples(network(), labels, probabilities)
 
 
 def test_the_model_keeps_what_its_columns_are(project: Path) -> None:
     """In its metadata, where Keras itself does not look."""
-    with zipfile.ZipFile(artifacts.MODEL) as file:
+    with zipfile.ZipFile(MODEL) as file:
         assert json.loads(file.read("metadata.json"))["columns_sha256"] == COLUMNS.sha256
-    assert keras.models.load_model(artifacts.MODEL).input_shape == (None, len(COLUMNS.words))
+    assert keras.models.load_model(MODEL).input_shape == (None, len(COLUMNS.words))

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-from stages import artifacts, console, params, storage
+from stages import console, params, storage
+from stages.contracts.reviews import RAW, SPLITS, Source, write_reviews, write_source, write_vocabulary
 from stages.download import aclimdb, fetch, files, imdb, synthetic
 from stages.download.corpus import Corpus, Digest, sha256
-from stages.download.text import TOKENIZERS
+from stages.encoding.tokenizers import TOKENIZERS
 from stages.params import Data
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     source = write(corpus)
     console.say(
         f"{source.name}: {source.train_rows:,} training and {source.test_rows:,} test reviews, "
-        f"{len(corpus.words):,} words -> {artifacts.RAW}"
+        f"{len(corpus.words):,} words -> {RAW}"
     )
 
 
@@ -44,22 +45,22 @@ def first(settings: Data) -> Corpus:
     return sources[settings.sources[-1]]()
 
 
-def write(corpus: Corpus) -> artifacts.Source:
+def write(corpus: Corpus) -> Source:
     """Write a corpus to data/raw, and say what it was."""
-    digests = {split: Digest() for split in artifacts.SPLITS}
-    with storage.replacing(artifacts.RAW) as folder:
+    digests = {split: Digest() for split in SPLITS}
+    with storage.atomic_write(RAW) as folder:
         folder.mkdir()
         for split, digest in digests.items():
-            artifacts.write_reviews(folder, split, digest.through(corpus.splits[split]))
-        artifacts.write_vocabulary(folder, corpus.words, corpus.counts)
-        source = artifacts.Source(
+            write_reviews(folder, split, digest.through(corpus.splits[split]))
+        write_vocabulary(folder, corpus.words, corpus.counts)
+        source = Source(
             corpus.source,
             corpus.tokenizer,
             digests["train"].rows,
             digests["test"].rows,
             sha256(corpus.words, digests.values()),
         )
-        artifacts.write_source(folder, source)
+        write_source(folder, source)
     return source
 
 

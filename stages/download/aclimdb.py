@@ -20,7 +20,7 @@ from stages.console import UserError, one_line
 from stages.download import fetch, mirror
 from stages.download.corpus import Corpus
 from stages.download.encoder import Encoder
-from stages.download.text import LONGEST, Tokenizer
+from stages.encoding.tokenizers import LONGEST, Tokenizer
 
 ADDRESS = "https://ai.stanford.edu/~amaas/data/sentiment"
 ARCHIVE = fetch.Expected("aclImdb_v1.tar.gz", "md5", "7c2ac02c03563afcf9b574c7e56c153a")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.artifacts import Reviews
+from stages.contracts.reviews import Reviews
 from stages.params import TokenizerName
 
 

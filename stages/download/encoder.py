@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.artifacts import Reviews
 from stages.console import UserError
+from stages.contracts.reviews import Reviews
 from stages.download.corpus import Corpus
-from stages.download.text import Tokenizer
+from stages.encoding.tokenizers import Tokenizer
 
 _TOKENS = 1 << 22
 """Tokens in a batch, or a review more: 16 MiB."""

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from stages import tables
 from stages.console import UserError, say
-from stages.download import fetch, tables
+from stages.download import fetch
 from stages.download.corpus import Corpus
 from stages.download.encoder import Encoder
-from stages.download.text import Tokenizer
+from stages.encoding.tokenizers import Tokenizer
 from stages.params import Files
 
 _LABELS = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}

@@ -19,8 +19,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from stages.artifacts import SPLITS, Reviews
 from stages.console import UserError, one_line
+from stages.contracts.reviews import SPLITS, Reviews
 from stages.download import fetch, mirror
 from stages.download.corpus import Corpus
 

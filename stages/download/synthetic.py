@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.artifacts import SPLITS, Reviews
+from stages.contracts.reviews import SPLITS, Reviews
 from stages.download import word_counts
 from stages.download.corpus import Corpus
 from stages.params import Synthetic

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stages import artifacts, console, storage
-from stages.artifacts import Reviews
+from stages import console, storage
+from stages.contracts.reviews import RAW, Reviews, read_reviews, read_source, read_vocabulary
 
 WORD_COUNTS = Path(__file__).with_name("word_counts.parquet")
 """Columns: word, negative, positive: how often the reviews of each class have the word. By IMDB's frequency rank."""
@@ -42,11 +42,11 @@ class Counts:
 
 def main() -> None:
     """Count, and write both tables."""
-    name = artifacts.read_source().name
+    name = read_source().name
     if name != "imdb":
         remedy = "set data.sources to [imdb] in params.yaml and run `dvc repro download`"
-        raise console.UserError(f"{artifacts.RAW} holds the source {name}; expected imdb: {remedy}")
-    counts = count(artifacts.read_reviews("train", _ROWS), artifacts.read_vocabulary()[:WORDS])
+        raise console.UserError(f"{RAW} holds the source {name}; expected imdb: {remedy}")
+    counts = count(read_reviews("train", _ROWS), read_vocabulary()[:WORDS])
     write(counts)
     console.say(
         f"{counts.lengths.sum():,} reviews, {len(counts.words):,} words, {counts.tokens.sum():,} tokens of them "
@@ -82,7 +82,7 @@ def write(counts: Counts) -> None:
 
 def _write(path: Path, key: str, keys: pa.Array, values: NDArray[np.int64]) -> None:
     table = pa.table({key: keys, "negative": values[0].astype(np.int32), "positive": values[1].astype(np.int32)})
-    with storage.replacing(path) as beside:
+    with storage.atomic_write(path) as beside:
         pq.write_table(table, beside, compression="zstd", compression_level=19, use_dictionary=["negative", "positive"])
 
 

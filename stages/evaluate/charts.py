@@ -4,18 +4,18 @@ DVC plots the table (results/plots; for the epochs, results/history.csv), the fi
 three show the same numbers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
-from stages.artifacts import Epoch
-from stages.train.loop import best
+from stages.contracts.model import best_epoch
 
 POINTS = 300
 """Most points of a curve that is thinned."""
@@ -36,13 +36,12 @@ class Chart:
     title: str
     description: str
     """What it shows, in a sentence: all that someone gets who cannot see it."""
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str | float, ...]]
-    """The table: whole numbers, or floats to four decimals."""
+    table: pd.DataFrame
+    """The numbers that the chart shows."""
     draw: Callable[[Axes], None]
 
 
-def of_run(history: Sequence[Epoch]) -> list[Chart]:
+def of_run(history: pd.DataFrame) -> list[Chart]:
     """The charts of the hold-out run: loss and accuracy by epoch."""
     return [_epochs(history, "loss", "Loss"), _epochs(history, "binary_accuracy", "Binary accuracy")]
 
@@ -74,11 +73,12 @@ def bin_of(probabilities: NDArray[np.float32], bins: int) -> NDArray[np.int64]:
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities.astype(np.float64))
 
 
-def _epochs(history: Sequence[Epoch], quantity: str, name: str) -> Chart:
-    numbers = [record.epoch for record in history]
-    training = [getattr(record, quantity) for record in history]
-    validation = [getattr(record, f"val_{quantity}") for record in history]
-    at_best = best(history).epoch
+def _epochs(history: pd.DataFrame, quantity: str, name: str) -> Chart:
+    table = history[["epoch", quantity, f"val_{quantity}"]].set_axis(
+        ["epoch", "training", "validation"], axis="columns"
+    )
+    numbers, training, validation = (table[name].tolist() for name in table)
+    at_best = best_epoch(history)
 
     def draw(axes: Axes) -> None:
         axes.plot(numbers, training, "o", color=POSITIVE, label="training")
@@ -94,8 +94,7 @@ def _epochs(history: Sequence[Epoch], quantity: str, name: str) -> Chart:
         f"{name} by epoch of the hold-out run. On training rows it goes from {training[0]:.3f} to {training[-1]:.3f}, "
         f"on validation rows from {validation[0]:.3f} to {validation[-1]:.3f}; the validation loss is lowest at epoch "
         f"{at_best}.",
-        ("epoch", "training", "validation"),
-        list(zip(numbers, training, validation, strict=True)),
+        table,
         draw,
     )
 
@@ -116,8 +115,7 @@ def _roc(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Cha
         "ROC curve",
         f"True positive rate by false positive rate on the test split: {at_tenth:.3f} where a tenth of the negative "
         "reviews count as positive.",
-        ("false_positive_rate", "true_positive_rate"),
-        list(zip(false[kept].tolist(), true[kept].tolist(), strict=True)),
+        pd.DataFrame({"false_positive_rate": false[kept], "true_positive_rate": true[kept]}),
         draw,
     )
 
@@ -138,8 +136,7 @@ def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.flo
         "Precision and recall",
         f"Precision by recall on the test split: {at_nine_tenths:.3f} where nine tenths of the positive reviews are "
         "found.",
-        ("recall", "precision"),
-        list(zip(recall[kept].tolist(), precision[kept].tolist(), strict=True)),
+        pd.DataFrame({"recall": recall[kept], "precision": precision[kept]}),
         draw,
     )
 
@@ -160,8 +157,7 @@ def _calibration(labels: NDArray[np.float32], probabilities: NDArray[np.float32]
         "Calibration",
         f"Share of positive test reviews by predicted probability. They lie furthest apart where the mean probability "
         f"is {mean[worst]:.2f}: {share[worst]:.2f} of these {int(rows[worst]):,} reviews are positive.",
-        ("mean_probability", "positive_share", "rows"),
-        list(zip(mean.tolist(), share.tolist(), rows.astype(int).tolist(), strict=True)),
+        pd.DataFrame({"mean_probability": mean, "positive_share": share, "rows": rows.astype(int)}),
         draw,
     )
 
@@ -183,12 +179,12 @@ def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
         "Probabilities by true class",
         f"Test reviews by predicted probability, for each true class. {unsure:,} of {len(labels):,} lie between 0.25 "
         "and 0.75.",
-        ("probability", "class", "rows"),
-        [
-            (float((edges[place] + edges[place + 1]) / 2), name, int(rows))
-            for count, name in zip(counts, _CLASSES, strict=True)
-            for place, rows in enumerate(count)
-        ],
+        pd.concat(
+            [
+                pd.DataFrame({"probability": (edges[:-1] + edges[1:]) / 2, "class": name, "rows": count})
+                for count, name in zip(counts, _CLASSES, strict=True)
+            ]
+        ),
         draw,
     )
 
@@ -211,12 +207,9 @@ def _confusion(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
         "Confusion matrix",
         f"Of the test split's negative reviews {right_negative:,} are taken for negative and {false_positive:,} for "
         f"positive; of its positive ones {right_positive:,} for positive and {false_negative:,} for negative.",
-        ("actual", "predicted", "rows"),
-        [
-            (_CLASSES[actual], _CLASSES[predicted], int(matrix[actual, predicted]))
-            for actual in (0, 1)
-            for predicted in (0, 1)
-        ],
+        pd.DataFrame(
+            {"actual": np.repeat(_CLASSES, 2), "predicted": np.tile(_CLASSES, 2), "rows": matrix.ravel()},
+        ),
         draw,
     )
 

@@ -1,23 +1,24 @@
 """The numbers of results/metrics.json."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
-from stages.artifacts import FEATURES, Epoch, Source
 from stages.console import UserError
+from stages.contracts.features import FEATURES
+from stages.contracts.model import best_epoch
+from stages.contracts.reviews import Source
 from stages.evaluate import charts
 from stages.evaluate.bootstrap import Interval
-from stages.train.loop import best
 
 
 def summary(
     source: Source,
     columns: int,
-    history: Sequence[Epoch],
+    history: pd.DataFrame,
     test: dict[str, float],
     intervals: dict[str, Interval],
 ) -> dict[str, Any]:
@@ -30,15 +31,16 @@ def summary(
         test: the final network's metrics on the test split, as `measure` gives them.
         intervals: of the same metrics.
     """
-    at_best = best(history)
+    epoch = best_epoch(history)
+    best = history.set_index("epoch").loc[epoch].to_dict()
     return {
         "source": source.name,
         "rows": {"train": source.train_rows, "test": source.test_rows},
         "columns": columns,
         "validation": {
-            "best_epoch": at_best.epoch,
-            "loss": at_best.val_loss,
-            "binary_accuracy": at_best.val_binary_accuracy,
+            "best_epoch": epoch,
+            "loss": best["val_loss"],
+            "binary_accuracy": best["val_binary_accuracy"],
         },
         "test": {name: round(value, 6) for name, value in test.items()},
         # Lists, which DVC's tables leave out: with a column for either end nothing else could be seen there.

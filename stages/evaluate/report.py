@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from stages.evaluate.charts import NEGATIVE, POSITIVE, Chart
-from stages.evaluate.reviews import Pushes, Told
+from stages.evaluate.examples import Example, TopWords
 
 _LONGEST = 60
 """Characters shown of a word, or of a parameter's value."""
@@ -42,15 +42,16 @@ class Drawing:
 
 def drawing(chart: Chart, svg: str) -> Drawing:
     """A chart with its picture and its table."""
-    return Drawing(chart.title, chart.description, svg, [_label(name) for name in chart.columns], chart.rows)
+    header = [_label(name) for name in chart.table.columns]
+    return Drawing(chart.title, chart.description, svg, header, chart.table.to_numpy(object).tolist())
 
 
 def render(
     metrics: Mapping[str, Any],
     params: Mapping[str, Mapping[str, Any]],
     charts: Sequence[Drawing],
-    pushes: Pushes,
-    reviews: Mapping[str, Sequence[Told]],
+    top_words: TopWords,
+    examples: Mapping[str, Sequence[Example]],
 ) -> str:
     """The page: the same text for the same input.
 
@@ -58,8 +59,8 @@ def render(
         metrics: what is in metrics.json: at least `source`, and `test`, whose intervals are in `test_interval`.
         params: what is in params.yaml, by section.
         charts: in the order in which they are shown.
-        pushes: the words that push hardest.
-        reviews: told in words, by what they are examples of.
+        top_words: the words with the largest effect.
+        examples: example reviews, by what they are examples of.
     """
     apart = ("test", "test_interval")
     return _environment().get_template("report.html.jinja").render(
@@ -69,9 +70,9 @@ def render(
         provenance=[(name, _value(value)) for name, value in _flat(metrics) if name.partition(".")[0] not in apart],
         params={name: [(key, _plain(value)) for key, value in _flat(section)] for name, section in params.items()},
         charts=charts,
-        pushes=pushes,
-        steepest=max((abs(push.log_odds) for push in [*pushes.positive, *pushes.negative]), default=1.0),
-        reviews=reviews,
+        top_words=top_words,
+        largest=max((abs(word.log_odds) for word in [*top_words.positive, *top_words.negative]), default=1.0),
+        examples=examples,
         first=_FIRST,
         colours={"positive": POSITIVE, "negative": NEGATIVE},
     )  # fmt: skip

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from stages import console
 
 if TYPE_CHECKING:
-    from stages.download.tables import Row
+    from stages.tables import Row
 
 _NAMED = 10
 """Reviews without a known word that a warning names."""
@@ -54,16 +54,17 @@ def main(texts: list[str], file: Path | None, column: str | None, *, json: bool,
     # What takes time to import comes when the arguments are known to be right, TensorFlow's seconds last.
     from tqdm import tqdm
 
-    from stages import artifacts
-    from stages.download.text import TOKENIZERS
+    from stages.contracts.features import read_columns
+    from stages.contracts.model import MODEL_COLUMNS, read_model
+    from stages.encoding.tokenizers import TOKENIZERS
 
     rows = _rows(texts, file, column)
-    columns = artifacts.read_columns(artifacts.MODEL_COLUMNS)
+    columns = read_columns(MODEL_COLUMNS)
 
     from stages.predict import show
     from stages.predict.model import Model
 
-    model = Model(artifacts.read_model(columns), columns)
+    model = Model(read_model(columns), columns)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not have every character
     terminal = sys.stdout.isatty()
@@ -82,7 +83,7 @@ def main(texts: list[str], file: Path | None, column: str | None, *, json: bool,
 
 
 def _rows(texts: list[str], file: Path | None, column: str | None) -> "Iterator[Row]":
-    from stages.download import tables
+    from stages import tables
 
     if file:
         return tables.texts(file, column)

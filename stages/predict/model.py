@@ -8,13 +8,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.artifacts import Columns, Features, Reviews
 from stages.console import UserError
-from stages.download.tables import Row
-from stages.download.text import TOKENIZERS
+from stages.contracts.features import Columns, Features
+from stages.contracts.reviews import Reviews
+from stages.encoding import multi_hot, vocabulary
+from stages.encoding.tokenizers import TOKENIZERS
 from stages.evaluate import explain
+from stages.tables import Row
 from stages.train import sparse
-from stages.vectorize import multi_hot, vocabulary
 
 _ROWS, _CHARACTERS = sparse.PREDICT_ROWS, 1 << 22
 """Reviews answered at a time, fewer where they are long: what bounds memory."""
@@ -50,8 +51,8 @@ class Model:
     """What is in models/, ready to answer.
 
     Example:
-        >>> columns = artifacts.read_columns(artifacts.MODEL_COLUMNS)
-        >>> model = Model(artifacts.read_model(columns), columns)
+        >>> columns = read_columns(MODEL_COLUMNS)
+        >>> model = Model(read_model(columns), columns)
         >>> [answer.label for answer in model.answers([Row("here", "this film was just brilliant")], explain=False)]
         ['positive']
     """

@@ -3,7 +3,7 @@
 import json
 import re
 
-from stages.download.text import Tokenizer
+from stages.encoding.tokenizers import Tokenizer
 from stages.evaluate import explain
 from stages.predict.model import Answer
 

@@ -5,7 +5,8 @@ Writes  results/history.csv (the hold-out run), models/model.keras (the final ne
         models/serving/ (the final network as a model that takes text)
 """
 
-from stages import artifacts, console, params
+from stages import console, params
+from stages.contracts import features, model
 
 
 def main() -> None:
@@ -13,24 +14,22 @@ def main() -> None:
     settings = params.load().train
     from stages.train import loop, network, rows, serving  # here, because TensorFlow takes seconds to import
 
-    training = rows.of("train")
+    training = rows.split_rows("train")
     holdout, rest = rows.hold_out(training, settings.holdout_rows)
-    columns = artifacts.read_columns()
+    columns = features.read_columns()
     trainer = loop.Trainer(network.build(len(columns.words), settings), settings)
 
-    console.say(f"hold-out run: {rows.count(rest):,} rows, validated on {rows.count(holdout):,}")
-    logs = trainer.fit(rest, settings.holdout_epochs, holdout)
-    history = [artifacts.Epoch(number, **values) for number, values in enumerate(logs, start=1)]
-    artifacts.write_history(history)
+    console.say(f"hold-out run: {rows.num_rows(rest):,} rows, validated on {rows.num_rows(holdout):,}")
+    model.write_history(trainer.fit(rest, settings.holdout_epochs, holdout))
 
-    epochs = loop.best(artifacts.read_history()).epoch if settings.epochs == "best" else settings.epochs
-    console.say(f"final network: {rows.count(training):,} rows, {epochs} epochs")
+    epochs = model.best_epoch(model.read_history()) if settings.epochs == "best" else settings.epochs
+    console.say(f"final network: {rows.num_rows(training):,} rows, {epochs} epochs")
     trainer.reset()
     trainer.fit(training, epochs)
-    artifacts.write_model(trainer.network, columns)
-    artifacts.write_model_columns(columns)
-    artifacts.write_serving(serving.saved_model(trainer.network, columns))
-    console.say(f"-> {artifacts.HISTORY}, {artifacts.MODEL}, {artifacts.MODEL_COLUMNS}, {artifacts.SERVING}")
+    model.write_model(trainer.network, columns)
+    model.write_model_columns(columns)
+    model.write_serving(serving.saved_model(trainer.network, columns))
+    console.say(f"-> {model.HISTORY}, {model.MODEL}, {model.MODEL_COLUMNS}, {model.SERVING}")
 
 
 if __name__ == "__main__":

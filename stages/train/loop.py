@@ -9,26 +9,21 @@ from typing import NamedTuple, TypeVar
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from stages.artifacts import Epoch
 from stages.console import UserError, say
 from stages.params import PARAMS, Train
 from stages.train import rows, sparse
-from stages.train.rows import Piece
+from stages.train.rows import RowRange
 from stages.train.sparse import Blocks
 
 
-def best(history: Sequence[Epoch]) -> Epoch:
-    """The epoch with the lowest validation loss, the first of several."""
-    return min(history, key=lambda record: record.val_loss)
-
-
-def predict(network: keras.Sequential, pieces: list[Piece]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def predict(network: keras.Sequential, ranges: list[RowRange]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The labels of all rows, and the probability that each is positive: both (rows,) float32."""
     labels, probabilities = [], []
-    for features in rows.batches(pieces, sparse.PREDICT_ROWS):
+    for features in rows.batches(ranges, sparse.PREDICT_ROWS):
         labels.append(features.labels)
         probabilities.append(sparse.predict(network, features))
     return np.concatenate(labels), np.concatenate(probabilities)
@@ -127,20 +122,21 @@ class Trainer:
         for variable, value in zip(self._state, self._fresh, strict=True):
             variable.assign(value)
 
-    def fit(self, pieces: list[Piece], epochs: int, holdout: Sequence[Piece] = ()) -> list[dict[str, float]]:
+    def fit(self, ranges: list[RowRange], epochs: int, holdout: Sequence[RowRange] = ()) -> pd.DataFrame:
         """Train for some epochs, on the rows in a new order each time, and print a line for each.
 
         Args:
-            pieces: the rows to train on.
+            ranges: the rows to train on.
             epochs: how often to go through them.
             holdout: rows to validate on after every epoch.
 
         Returns:
-            For each epoch what Keras's `fit` logs: loss, binary_accuracy and, with a hold-out, val_loss and
-            val_binary_accuracy. The first two are means over the epoch's batches as they were trained on.
+            A row per epoch, with what Keras's `fit` logs: `epoch` (from 1), `loss`, `binary_accuracy` and, with a
+            hold-out, `val_loss` and `val_binary_accuracy`. Training values are means over the epoch's batches, each
+            taken before the batch's step.
         """
         history: list[dict[str, float]] = []
-        for epoch, passes in groupby(_ahead(self._passes(pieces, epochs, list(holdout))), key=attrgetter("epoch")):
+        for epoch, passes in groupby(_ahead(self._passes(ranges, epochs, list(holdout))), key=attrgetter("epoch")):
             logs: dict[str, float] = {}
             for validation, blocks in groupby(passes, key=attrgetter("validation")):
                 self.network.reset_metrics()
@@ -154,15 +150,15 @@ class Trainer:
                 )
             values = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
             say(f"epoch {epoch:{len(str(epochs))}}/{epochs}  {values}")
-            history.append(logs)
-        return history
+            history.append({"epoch": epoch, **logs})
+        return pd.DataFrame(history)
 
-    def _passes(self, pieces: list[Piece], epochs: int, holdout: list[Piece]) -> Iterator[_Pass]:
+    def _passes(self, ranges: list[RowRange], epochs: int, holdout: list[RowRange]) -> Iterator[_Pass]:
         """All that `fit` goes through: for each epoch the rows in a new order, then the hold-out in its own."""
         size, generator = self._settings.batch_size, np.random.default_rng(self._settings.seed)
         kept: list[Blocks] = []  # of a hold-out in one piece, which is the same every time
         for epoch in range(1, epochs + 1):
-            for features in rows.batches(pieces, size, generator):
+            for features in rows.batches(ranges, size, generator):
                 yield _Pass(epoch, False, sparse.blocks(features, size))
             judged = kept or (sparse.blocks(features, size) for features in rows.batches(holdout, size))
             kept = list(judged) if len(holdout) == 1 else []

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
-from stages import artifacts
-from stages.artifacts import Features
 from stages.console import UserError
+from stages.contracts.features import Features, feature_parts, read_labels, read_part
 from stages.params import PARAMS
 
 _AT_A_TIME = 4096
@@ -17,7 +16,7 @@ _AT_A_TIME = 4096
 
 
 @dataclass(frozen=True)
-class Piece:
+class RowRange:
     """Consecutive rows of one part."""
 
     part: Path
@@ -28,53 +27,53 @@ class Piece:
         return self.stop - self.start
 
 
-def of(split: str) -> list[Piece]:
-    """All rows of a split, a piece for each part."""
-    return [Piece(part, 0, len(artifacts.read_labels(part))) for part in artifacts.feature_parts(split)]
+def split_rows(split: str) -> list[RowRange]:
+    """All rows of a split, a row_range for each part."""
+    return [RowRange(part, 0, len(read_labels(part))) for part in feature_parts(split)]
 
 
-def count(pieces: list[Piece]) -> int:
+def num_rows(ranges: list[RowRange]) -> int:
     """How many rows there are."""
-    return sum(map(len, pieces))
+    return sum(map(len, ranges))
 
 
-def hold_out(pieces: list[Piece], rows: int) -> tuple[list[Piece], list[Piece]]:
+def hold_out(ranges: list[RowRange], rows: int) -> tuple[list[RowRange], list[RowRange]]:
     """Cut off the first `rows` rows: (hold-out, rest)."""
-    if rows >= count(pieces):
+    if rows >= num_rows(ranges):
         raise UserError(
-            f"{PARAMS}: train.holdout_rows is {rows}; expected fewer than the {count(pieces)} training rows, "
-            f"{count(pieces) * 2 // 5}, say"
+            f"{PARAMS}: train.holdout_rows is {rows}; expected fewer than the {num_rows(ranges)} training rows, "
+            f"{num_rows(ranges) * 2 // 5}, say"
         )
     first, rest = [], []
-    for piece in pieces:
-        cut = piece.start + min(rows, len(piece))
-        first.append(Piece(piece.part, piece.start, cut))
-        rest.append(Piece(piece.part, cut, piece.stop))
+    for row_range in ranges:
+        cut = row_range.start + min(rows, len(row_range))
+        first.append(RowRange(row_range.part, row_range.start, cut))
+        rest.append(RowRange(row_range.part, cut, row_range.stop))
         rows -= len(first[-1])
-    return [piece for piece in first if len(piece)], [piece for piece in rest if len(piece)]
+    return [row_range for row_range in first if len(row_range)], [row_range for row_range in rest if len(row_range)]
 
 
-def batches(pieces: list[Piece], size: int, generator: np.random.Generator | None = None) -> Iterator[Features]:
-    """Read the pieces one after the other, in whole batches, some thousand rows at a time.
+def batches(ranges: list[RowRange], size: int, generator: np.random.Generator | None = None) -> Iterator[Features]:
+    """Read the ranges one after the other, in whole batches, some thousand rows at a time.
 
-    Rows that do not fill a batch wait for the next piece; only the last batch of all may be short.
+    Rows that do not fill a batch wait for the next row_range; only the last batch of all may be short.
 
     Args:
-        pieces: the rows.
+        ranges: the rows.
         size: rows in a batch.
-        generator: shuffles the pieces, and the rows within each; without it they come in order.
+        generator: shuffles the ranges, and the rows within each; without it they come in order.
 
     Yields:
         Rows that `size` divides, except for the last.
     """
-    order = generator.permutation(len(pieces)) if generator else range(len(pieces))
+    order = generator.permutation(len(ranges)) if generator else range(len(ranges))
     step = max(_AT_A_TIME // size, 1) * size
-    left, waiting = count(pieces), None
+    left, waiting = num_rows(ranges), None
     for number in order:
-        piece = pieces[number]
-        within = piece.start + (generator.permutation(len(piece)) if generator else np.arange(len(piece)))
-        for start in range(0, len(piece), step):
-            features = artifacts.read_part(piece.part)[within[start : start + step]]
+        row_range = ranges[number]
+        within = row_range.start + (generator.permutation(len(row_range)) if generator else np.arange(len(row_range)))
+        for start in range(0, len(row_range), step):
+            features = read_part(row_range.part)[within[start : start + step]]
             if waiting:
                 features = _join(waiting, features)
             cut = len(features) if len(features) == left else len(features) // size * size

@@ -10,9 +10,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from stages.artifacts import Columns
+from stages.contracts.features import Columns
+from stages.encoding import vocabulary
 from stages.train import sparse, text_ops
-from stages.vectorize import vocabulary
 
 _INIT = "__saved_model_init_op"
 """By this name TensorFlow knows what it runs once, when it loads the model."""

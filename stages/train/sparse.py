@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from stages.artifacts import Features
+from stages.contracts.features import Features
 
 PREDICT_ROWS = 2048
 """Rows at a time where nothing is learnt. How many come together shows in the last bits: TensorFlow sums the rows left

@@ -1,4 +1,4 @@
-"""The tokenizers of `stages.download.text` as TensorFlow operations, for a model that takes text.
+"""The tokenizers of `stages.encoding.tokenizers` as TensorFlow operations, for a model that takes text.
 
 Each gives the words that its namesake gives, character for character, from tables made of what Python knows of Unicode:
 TensorFlow's own tables are of another version, and it has no normal forms.
@@ -13,7 +13,7 @@ from unicodedata import normalize
 import numpy as np
 import tensorflow as tf
 
-from stages.download.text import SEPARATORS
+from stages.encoding.tokenizers import SEPARATORS
 
 _CODES = sys.maxunicode + 1
 _PAGE = 128
@@ -33,13 +33,13 @@ class Tokenizer(NamedTuple):
 
 
 def keras(text: tf.Tensor) -> tf.Tensor:
-    """Cut as `stages.download.text.keras` does: bytes of ASCII only, for which TensorFlow needs no encoding."""
+    """Cut as `stages.encoding.tokenizers.keras` does: bytes of ASCII only, for which TensorFlow needs no encoding."""
     separators = "".join(rf"\x{byte:02x}" for byte in SEPARATORS)
     return tf.strings.regex_replace(tf.strings.lower(text), f"[{separators}]+", " ")
 
 
 def unicode(text: tf.Tensor) -> tf.Tensor:
-    """Cut as `stages.download.text.unicode` does, but leave the words decomposed (NFD)."""
+    """Cut as `stages.encoding.tokenizers.unicode` does, but leave the words decomposed (NFD)."""
     # The space keeps what begins a text from what ends the one before: below, all texts are one row of characters.
     decoded = tf.strings.unicode_decode(tf.strings.join([" ", text]), "UTF-8")
     # To decompose is to spell characters one by one, then to sort marks. What is case folded then is still decomposed.
@@ -95,7 +95,7 @@ def _folded(character: str) -> str:
 
 
 def _kind(character: str) -> int:
-    """What a character does in `stages.download.text.unicode`."""
+    """What a character does in `stages.encoding.tokenizers.unicode`."""
     if character.isalnum():
         return _LETTER
     if unicodedata.category(character).startswith("M"):

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.artifacts import Reviews
 from stages.console import UserError
-from stages.download import aclimdb, fetch, imdb, text
+from stages.contracts.reviews import Reviews
+from stages.download import aclimdb, fetch, imdb
 from stages.download.corpus import Corpus
+from stages.encoding import tokenizers as text
 
 Member = tuple[tarfile.TarInfo, bytes]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.artifacts import Reviews
 from stages.console import UserError
+from stages.contracts.reviews import Reviews
 from stages.download import encoder
 from stages.download.corpus import Corpus
 from stages.download.encoder import Encoder

@@ -11,10 +11,11 @@ import pytest
 from stages import params
 from stages.console import UserError
 from stages.download import __main__ as download
-from stages.download import files, text
+from stages.download import files
 from stages.download.corpus import Corpus
-from stages.download.tables import Row
+from stages.encoding import tokenizers as text
 from stages.params import Files
+from stages.tables import Row
 
 Reviews = list[tuple[str, object]]
 

@@ -21,9 +21,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages import artifacts
-from stages.artifacts import Reviews
 from stages.console import UserError
+from stages.contracts.reviews import RAW, SPLITS, Reviews
 from stages.download import __main__ as stage
 from stages.download import fetch, imdb
 from stages.download.corpus import Corpus
@@ -88,7 +87,7 @@ def assert_read_as_numpy_does(path: Path) -> None:
     generator = np.random.RandomState(113)
     read = imdb.read_reviews(path, WORDS)
     with np.load(path, allow_pickle=True) as arrays:
-        for split in artifacts.SPLITS:
+        for split in SPLITS:
             order = np.arange(len(arrays[f"x_{split}"]))
             generator.shuffle(order)
             assert rows_of(read[split]) == arrays[f"x_{split}"][order].tolist()
@@ -132,7 +131,7 @@ def test_order_and_encoding_are_those_of_keras(tmp_path: Path, monkeypatch: pyte
     path = write_npz(tmp_path / "imdb.npz")
     monkeypatch.setattr(keras_imdb, "get_file", lambda **_: str(path))
     read = imdb.read_reviews(path, WORDS)
-    for split, (sequences, labels) in zip(artifacts.SPLITS, keras_imdb.load_data(num_words=WORDS + 4), strict=True):
+    for split, (sequences, labels) in zip(SPLITS, keras_imdb.load_data(num_words=WORDS + 4), strict=True):
         assert [[1] + [rank + 3 for rank in ranks] for ranks in rows_of(read[split])] == sequences.tolist()
         assert read[split].labels.tolist() == labels.tolist()
         assert [column.dtype.str for column in vars(read[split]).values()] == ["<i4", "<i4", "|u1"]
@@ -347,7 +346,7 @@ def assert_whole(corpus: Corpus) -> None:
     assert corpus.words == [f"word{rank}é" for rank in range(1, WORDS + 1)]
     counts = Counter(rank for ranks in ARRAYS["x_train"] for rank in ranks)
     assert corpus.counts.tolist() == [counts[rank] for rank in range(1, WORDS + 1)]
-    assert [sum(map(len, corpus.splits[split])) for split in artifacts.SPLITS] == [40, 30]
+    assert [sum(map(len, corpus.splits[split])) for split in SPLITS] == [40, 30]
 
 
 def test_places_are_tried_in_order(
@@ -457,6 +456,6 @@ def test_same_bytes_wherever_it_came_from(
     for mirror in (str(files), serve(files), f"{packed}#sha256={sha256(packed / 'imdb.npz')}"):
         monkeypatch.setenv("IMDB_MIRROR", mirror)
         stage.write(imdb.load())
-        written.append({path.name: path.read_bytes() for path in artifacts.RAW.iterdir()})
+        written.append({path.name: path.read_bytes() for path in RAW.iterdir()})
     assert len(written[0]) == 4
     assert written[0] == written[1] == written[2]

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from stages import artifacts
-from stages.artifacts import Reviews
+from stages.contracts.reviews import RAW, Reviews, Source
 from stages.download import __main__ as download
 from stages.download import synthetic, word_counts
 from stages.download.corpus import Corpus
 from stages.params import Synthetic
 
 Drawn = tuple[Corpus, dict[str, list[Reviews]]]
-Written = tuple[dict[str, bytes], artifacts.Source]
+Written = tuple[dict[str, bytes], Source]
 Write = Callable[[Synthetic], Written]
 
 SMALL = Synthetic(seed=5, train_rows=5_300, test_rows=701)
@@ -35,7 +34,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     def write(settings: Synthetic) -> Written:
         monkeypatch.chdir(tmp_path)
         source = download.write(synthetic.load(settings))
-        return {path.name: path.read_bytes() for path in artifacts.RAW.iterdir()}, source
+        return {path.name: path.read_bytes() for path in RAW.iterdir()}, source
 
     return write
 

@@ -4,9 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import artifacts
-from stages.artifacts import Reviews
 from stages.console import UserError
+from stages.contracts.reviews import RAW, Reviews, Source, write_reviews, write_source, write_vocabulary
 from stages.download import word_counts
 
 WORDS = ["the", "film", "great", "bad", "rare"]
@@ -28,10 +27,10 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ranks = [[WORDS.index(word) + 1 for word in text.split()] for text, _ in REVIEWS]
     offsets = np.cumsum([0, *map(len, ranks)]).astype(np.int32)
     labels = np.array([label for _, label in REVIEWS], np.uint8)
-    artifacts.RAW.mkdir(parents=True)
-    artifacts.write_reviews(artifacts.RAW, "train", [Reviews(np.concatenate(ranks).astype(np.int32), offsets, labels)])
-    artifacts.write_vocabulary(artifacts.RAW, WORDS, np.bincount(np.concatenate(ranks))[1:])
-    artifacts.write_source(artifacts.RAW, artifacts.Source("imdb", "keras", len(REVIEWS), 0, ""))
+    RAW.mkdir(parents=True)
+    write_reviews(RAW, "train", [Reviews(np.concatenate(ranks).astype(np.int32), offsets, labels)])
+    write_vocabulary(RAW, WORDS, np.bincount(np.concatenate(ranks))[1:])
+    write_source(RAW, Source("imdb", "keras", len(REVIEWS), 0, ""))
 
 
 @pytest.mark.usefixtures("raw")
@@ -61,7 +60,7 @@ def test_counting_again_gives_the_same_bytes() -> None:
 
 @pytest.mark.usefixtures("raw")
 def test_another_source_is_refused_and_nothing_written() -> None:
-    artifacts.write_source(artifacts.RAW, artifacts.Source("synthetic", "keras", len(REVIEWS), 0, ""))
+    write_source(RAW, Source("synthetic", "keras", len(REVIEWS), 0, ""))
     with pytest.raises(UserError, match=r"holds the source synthetic; expected imdb.*dvc repro download"):
         word_counts.main()
     assert not word_counts.WORD_COUNTS.exists()

@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, Page
 
 from stages.evaluate import report
 from stages.evaluate.charts import GREY, NEGATIVE, POSITIVE
+from stages.evaluate.examples import Example, TopWords, Word, WordEffect
 from stages.evaluate.report import Drawing
-from stages.evaluate.reviews import Push, Pushes, Told, Word
 from tests.conftest import quietly_opened
 
 HOSTILE = [
@@ -45,8 +45,8 @@ def chart(title: str) -> Drawing:
     return Drawing(title, f"{title}: what is to be seen.", file.getvalue(), ["Epoch", "One", "Other"], rows)
 
 
-def told(row: int, words: list[Word]) -> Told:
-    return Told(row, row % 2 == 0, 0.75, words, [word for word in words if word.log_odds], 0)
+def example_review(row: int, words: list[Word]) -> Example:
+    return Example(row, row % 2 == 0, 0.75, words, [word for word in words if word.log_odds], 0)
 
 
 def page(word: str = "fine", source: str = "made up") -> str:
@@ -58,8 +58,12 @@ def page(word: str = "fine", source: str = "made up") -> str:
         "test_interval": {"loss": [0.29, 0.333]},
     }
     words = [Word(word), Word(word, 0.5), Word("dull", -1.25), *[Word("and")] * 100]
-    reviews = {"Right": [told(1, words), told(2, words[:3])], "Wrong": [], "Doubtful": [told(1, words)]}
-    pushes = Pushes([Push(word, 0.5, 30)], [Push("dull", -1.25, 45)], rows=2000)
+    reviews = {
+        "Right": [example_review(1, words), example_review(2, words[:3])],
+        "Wrong": [],
+        "Doubtful": [example_review(1, words)],
+    }
+    pushes = TopWords([WordEffect(word, 0.5, 30)], [WordEffect("dull", -1.25, 45)], rows=2000)
     params: dict[str, dict[str, Any]] = {
         "train": {"seed": 1, "epochs": "best", "units": [16, 16]},
         "data": {"files": {"folder": word}},
@@ -109,14 +113,14 @@ def test_all_that_was_measured_and_chosen_is_there() -> None:
         assert shown in text
     for shown in ("first 2,000 test reviews", "fine +0.50 30", "dull \u22121.25 45", "There is none."):
         assert shown in text
-    assert "Negative, but taken for positive Test row 1, probability of “positive” 0.7500" in text
-    assert "Positive, and taken for positive Test row 2" in text
+    assert "Negative, but predicted positive Test row 1, probability of “positive” 0.7500" in text
+    assert "Positive, and predicted positive Test row 2" in text
     assert "The other 43 words" in text
 
 
 def test_a_probability_is_never_rounded_to_certainty() -> None:
-    review = Told(0, True, 0.99999, [Word("a")], [], 0)
-    made = report.render({"source": "x", "test": {}}, {}, [], Pushes([], [], rows=0), {"Right": [review]})
+    review = Example(0, True, 0.99999, [Word("a")], [], 0)
+    made = report.render({"source": "x", "test": {}}, {}, [], TopWords([], [], rows=0), {"Right": [review]})
     assert "1.0000" not in made
     assert "&gt;\u00a00.9999" in made
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.download import aclimdb, text
+from stages.download import aclimdb
+from stages.encoding import tokenizers as text
 from tests.download.test_aclimdb import Member, member, pack, tiny
 from tests.fuzz.bounds import bounded
 from tests.fuzz.given import TEXTS, answer, damaged

@@ -16,15 +16,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages import artifacts, console
-from stages.artifacts import Columns
-from stages.download.tables import Row
-from stages.download.text import TOKENIZERS
+from stages import console
+from stages.contracts.features import Columns
+from stages.contracts.model import write_model, write_model_columns
+from stages.encoding import vocabulary
+from stages.encoding.tokenizers import TOKENIZERS
 from stages.params import TokenizerName
 from stages.predict import __main__ as program
 from stages.predict import show
 from stages.predict.model import Answer, Model
-from stages.vectorize import vocabulary
+from stages.tables import Row
 from tests.conftest import ROOT
 from tests.fuzz.given import TEXTS, answer, damaged
 from tests.fuzz.test_tables import any_file
@@ -49,9 +50,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> keras.Sequential:
 @pytest.fixture
 def models(folder: Path, network: keras.Sequential, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with models/, whose network is not read anew for each example."""
-    artifacts.write_model(network, columns("keras"))
-    artifacts.write_model_columns(columns("keras"))
-    monkeypatch.setattr(artifacts, "read_model", lambda _: network)
+    write_model(network, columns("keras"))
+    write_model_columns(columns("keras"))
+    monkeypatch.setattr("stages.contracts.model.read_model", lambda _: network)
     return folder
 
 

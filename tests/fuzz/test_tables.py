@@ -13,7 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages.download import files, tables, text
+from stages import tables
+from stages.download import files
+from stages.encoding import tokenizers as text
 from stages.params import Files
 from tests.fuzz.bounds import bounded
 from tests.fuzz.given import TEXTS, answer, damaged

@@ -10,9 +10,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.download import encoder, text
+from stages.download import encoder
+from stages.encoding import tokenizers as text
 from tests.download.test_encoder import decoded
-from tests.download.test_text import SOME, slow_unicode
+from tests.encoding.test_tokenizers import SOME, slow_unicode
 
 CUT = str.maketrans(
     '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\nABCDEFGHIJKLMNOPQRSTUVWXYZ', " " * 33 + " abcdefghijklmnopqrstuvwxyz"[1:]

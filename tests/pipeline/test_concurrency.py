@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from stages import artifacts
-from stages.artifacts import MODEL_COLUMNS
 from stages.console import UserError
-from stages.download.tables import Row
+from stages.contracts.features import read_columns
+from stages.contracts.model import MODEL_COLUMNS, read_model
 from stages.predict.model import Model
+from stages.tables import Row
 from tests.pipeline.conftest import ENVIRONMENT, Clone
 
 
@@ -45,8 +45,8 @@ def test_who_asks_while_another_trains_gets_the_old_answer_the_new_one_or_an_err
 
     def ask() -> float | str:
         try:
-            columns = artifacts.read_columns(MODEL_COLUMNS)
-            model = Model(artifacts.read_model(columns), columns)
+            columns = read_columns(MODEL_COLUMNS)
+            model = Model(read_model(columns), columns)
             return next(model.answers([Row("here", "a wonderful film")], explain=False)).probability
         except UserError as error:
             return str(error)

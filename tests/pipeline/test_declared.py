@@ -29,15 +29,15 @@ def test_what_the_check_takes_for_imports_is_what_a_running_stage_imports(clone:
     assert set(json.loads(printed.splitlines()[-1])) == declared._imported(clone.folder, stage)
 
 
-def test_dvc_yaml_tells_the_truth() -> None:
-    assert declared.lies(ROOT) == []
+def test_dvc_yaml_is_complete() -> None:
+    assert declared.problems(ROOT) == []
 
 
 @pytest.mark.parametrize(
-    ("stage", "kind", "removed", "added", "lie"),
+    ("stage", "kind", "removed", "added", "problem"),
     [
         ("train", "deps", "stages/train", None, "train: imports stages/train/loop.py, which is not among its deps"),
-        ("vectorize", "deps", "stages/params.py", None, "vectorize: imports stages/params.py, which is not among"),
+        ("vectorize", "deps", "stages/storage.py", None, "vectorize: imports stages/storage.py, which is not among"),
         (
             "vectorize",
             "deps",
@@ -50,8 +50,8 @@ def test_dvc_yaml_tells_the_truth() -> None:
         ("download", "params", None, "train", "download: lists the parameters train, but reads none"),
     ],
 )
-def test_a_lie_is_noticed(
-    tmp_path: Path, stage: str, kind: str, removed: str | None, added: str | None, lie: str
+def test_an_undeclared_or_needless_dependency_is_noticed(
+    tmp_path: Path, stage: str, kind: str, removed: str | None, added: str | None, problem: str
 ) -> None:
     (tmp_path / "stages").symlink_to(ROOT / "stages")
     yaml = YAML()
@@ -62,8 +62,8 @@ def test_a_lie_is_noticed(
     if added:
         entries.append(added)
     yaml.dump(pipeline, tmp_path / "dvc.yaml")
-    found = declared.lies(tmp_path)
-    assert any(line.startswith(lie) for line in found)
+    found = declared.problems(tmp_path)
+    assert any(line.startswith(problem) for line in found)
     assert all(line.startswith(f"{stage}: ") for line in found)
 
 
@@ -74,4 +74,4 @@ def test_a_parameter_that_no_stage_reads_is_noticed(tmp_path: Path) -> None:
         target.parent.mkdir(exist_ok=True)
         target.write_text(path.read_text().replace("settings.holdout_epochs", "20"))
     (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
-    assert declared.lies(tmp_path) == ["train: no module reads the parameter train.holdout_epochs"]
+    assert declared.problems(tmp_path) == ["train: no module reads the parameter train.holdout_epochs"]

@@ -7,11 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from stages import artifacts, params
-from stages.artifacts import Columns
+from stages import params
+from stages.contracts.features import Columns, read_columns
+from stages.contracts.model import MODEL_COLUMNS, read_model, write_model, write_model_columns
+from stages.encoding import vocabulary
 from stages.predict.model import Model
 from stages.train import network
-from stages.vectorize import vocabulary
 from tests.conftest import ROOT
 
 WORDS = [f"word{number}" for number in range(300)]
@@ -34,8 +35,8 @@ def build(hidden: list[int]) -> keras.Sequential:
 def models(folder: Path) -> Path:
     """A working directory with models/."""
     shutil.copy(ROOT / "params.yaml", folder)
-    artifacts.write_model(build([16, 16]), COLUMNS)
-    artifacts.write_model_columns(COLUMNS)
+    write_model(build([16, 16]), COLUMNS)
+    write_model_columns(COLUMNS)
     (folder / "params.yaml").unlink()
     return folder
 
@@ -43,8 +44,8 @@ def models(folder: Path) -> Path:
 @pytest.fixture
 def model(models: Path) -> Model:
     """What is in models/."""
-    columns = artifacts.read_columns(artifacts.MODEL_COLUMNS)
-    return Model(artifacts.read_model(columns), columns)
+    columns = read_columns(MODEL_COLUMNS)
+    return Model(read_model(columns), columns)
 
 
 def made_up(count: int, seed: int = 0) -> list[str]:

@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from stages import artifacts
-from stages.artifacts import Columns
 from stages.console import UserError
-from stages.download.tables import Row
+from stages.contracts.features import Columns, read_columns
+from stages.contracts.model import read_model
+from stages.encoding import vocabulary
 from stages.predict.model import Model
-from stages.vectorize import vocabulary
+from stages.tables import Row
 from tests.conftest import ROOT, all_features, run_stage
 from tests.predict.conftest import COLUMNS, WORDS, build, made_up
 
@@ -42,7 +42,7 @@ def dense(texts: list[str]) -> NDArray[np.float32]:
 
 def test_probabilities_are_those_of_keras_on_dense_rows(model: Model) -> None:
     texts = made_up(3000)
-    expected = artifacts.read_model(COLUMNS).predict(dense(texts), verbose=0)[:, 0]
+    expected = read_model(COLUMNS).predict(dense(texts), verbose=0)[:, 0]
     answers = list(model.answers(rows(texts), explain=False))
     np.testing.assert_allclose([answer.probability for answer in answers], expected, atol=1e-6)
     assert expected.min() < 0.1
@@ -84,7 +84,7 @@ def test_texts_become_what_the_stages_made_of_them(folder: Path, tokenizer: str)
         csv.writer(file).writerows([("text", "label"), *((text, row % 2) for row, text in enumerate(texts))])
     run_stage("download", folder)
     run_stage("vectorize", folder)
-    columns = artifacts.read_columns()
+    columns = read_columns()
     network = keras.Sequential([keras.Input((len(columns.words),)), keras.layers.Dense(1, "sigmoid")])
     encoded = Model(network, columns).encode(texts).matrix
     assert encoded.has_sorted_indices
@@ -106,7 +106,7 @@ def test_unknown_words_share_a_column_and_texts_without_a_known_word_are_marked(
 
 def test_contributions_are_what_the_log_odds_lose(model: Model) -> None:
     """Against Keras on dense rows from which one column has been taken."""
-    network = artifacts.read_model(COLUMNS)
+    network = read_model(COLUMNS)
     texts = made_up(300)
     for text, answer in list(zip(texts, model.answers(rows(texts), explain=True), strict=True))[::50]:
         row = dense([text])

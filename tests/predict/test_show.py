@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stages.download.text import TOKENIZERS
+from stages.encoding.tokenizers import TOKENIZERS
 from stages.predict import show
 from stages.predict.model import Answer
 

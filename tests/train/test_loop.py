@@ -12,8 +12,9 @@ from sklearn.metrics import accuracy_score, log_loss
 from tensorflow.python.eager import context
 
 from stages import params
-from stages.artifacts import Epoch, Features
 from stages.console import UserError
+from stages.contracts.features import Features
+from stages.contracts.model import best_epoch
 from stages.params import Train
 from stages.train import loop, network, rows
 from tests.conftest import ROOT, write_features
@@ -71,7 +72,7 @@ def test_the_loop_does_what_fit_does(settings: Train, optimizer: str, count: int
     write_features(rest, "train", 1)
     write_features(holdout, "test", 1)
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
-    logs = trainer.fit(rows.of("train"), 4, rows.of("test"))
+    logs = trainer.fit(rows.split_rows("train"), 4, rows.split_rows("test"))
 
     for ours, theirs in zip(trainer.network.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
@@ -91,7 +92,7 @@ def test_seven_parts_give_what_one_gives_in_the_same_order(
         write_features(training, "train", parts)
         write_features(holdout, "test", parts)
         trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
-        runs.append((trainer.fit(rows.of("train"), 3, rows.of("test")), trainer.network.get_weights()))
+        runs.append((trainer.fit(rows.split_rows("train"), 3, rows.split_rows("test")), trainer.network.get_weights()))
     (one, weights), (seven, weights_of_seven) = runs
     assert one == seven
     for ours, theirs in zip(weights, weights_of_seven, strict=True):
@@ -106,7 +107,7 @@ def test_no_operation_depends_on_the_make_of_the_processor(settings: Train, opti
     write_features(features(100), "train", 1)
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
     context.enable_run_metadata()
-    trainer.fit(rows.of("train"), 1)
+    trainer.fit(rows.split_rows("train"), 1)
     graphs = [function.post_optimization_graph for function in context.export_run_metadata().function_graphs]
     context.disable_run_metadata()
     nodes = [node for graph in graphs for node in graph.node]
@@ -124,7 +125,7 @@ def test_nothing_is_put_where_a_killed_run_would_leave_it(
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     write_features(features(100), "train", 1)
-    loop.Trainer(network.build(COLUMNS, settings), settings).fit(rows.of("train"), 1, rows.of("train"))
+    loop.Trainer(network.build(COLUMNS, settings), settings).fit(rows.split_rows("train"), 1, rows.split_rows("train"))
     assert list(temporary.iterdir()) == []
 
 
@@ -134,12 +135,12 @@ def test_a_run_that_diverges_is_ended_with_what_to_lower(settings: Train) -> Non
     write_features(features(300), "train", 1)
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
     with pytest.raises(UserError, match=r"^params.yaml: training diverged in epoch \d+, .*lower train.learning_rate"):
-        trainer.fit(rows.of("train"), 20)
+        trainer.fit(rows.split_rows("train"), 20)
 
 
 def test_reset_gives_the_run_of_a_fresh_network(settings: Train) -> None:
     write_features(features(500), "train", 2)
-    pieces = rows.of("train")
+    pieces = rows.split_rows("train")
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
     trainer.fit(pieces, 3, pieces)
     trainer.reset()
@@ -155,26 +156,21 @@ def test_predict_is_kerass(settings: Train, parts: int) -> None:
     test = features(5000)
     write_features(test, "test", parts)
     model = network.build(COLUMNS, settings)
-    labels, probabilities = loop.predict(model, rows.of("test"))
+    labels, probabilities = loop.predict(model, rows.split_rows("test"))
     np.testing.assert_array_equal(labels, test.labels)
     np.testing.assert_allclose(probabilities, model.predict(test.matrix.toarray(), verbose=0)[:, 0], atol=1e-6)
 
 
-def test_best_is_the_lowest_validation_loss() -> None:
-    history = [Epoch(number, 0.1, 0.9, loss, 0.8) for number, loss in enumerate([0.5, 0.3, 0.3, 0.4], start=1)]
-    assert loop.best(history).epoch == 2
-
-
 def test_the_reference_run_on_imdb(imdb: Path) -> None:
     """The notebook's result for each of five seeds: accuracy, loss and overfitting within its bounds."""
-    training, test = rows.of("train"), rows.of("test")
+    training, test = rows.split_rows("train"), rows.split_rows("test")
     holdout, rest = rows.hold_out(training, 10_000)
     for seed in range(1, 6):
         reference = params.load().train.model_copy(update={"seed": seed})
         trainer = loop.Trainer(network.build(10_000, reference), reference)
-        history = [Epoch(number, **logs) for number, logs in enumerate(trainer.fit(rest, 20, holdout), start=1)]
-        assert 3 <= loop.best(history).epoch <= 6
-        assert history[-1].binary_accuracy > 0.99
+        history = trainer.fit(rest, 20, holdout)
+        assert 3 <= best_epoch(history) <= 6
+        assert history.binary_accuracy.iloc[-1] > 0.99
         trainer.reset()
         trainer.fit(training, 4)
         labels, probabilities = loop.predict(trainer.network, test)

@@ -10,8 +10,8 @@ import pytest
 import scipy.sparse
 
 from stages import params
-from stages.artifacts import Features
 from stages.console import UserError
+from stages.contracts.features import Features
 from stages.params import Train
 from stages.train import network, sparse
 from tests.conftest import ROOT

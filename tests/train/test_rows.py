@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from stages.artifacts import Features
 from stages.console import UserError
+from stages.contracts.features import Features
 from stages.train import rows
 from tests.conftest import write_features
 
@@ -33,7 +33,7 @@ def test_rows_come_in_order_and_only_the_last_batch_is_short(
 ) -> None:
     monkeypatch.setattr(rows, "_AT_A_TIME", at_a_time)
     write_features(numbered(103), "train", parts)
-    batches = list(rows.batches(rows.of("train"), 8))
+    batches = list(rows.batches(rows.split_rows("train"), 8))
     assert seen(batches) == list(range(103))
     assert all(len(batch) % 8 == 0 for batch in batches[:-1])
 
@@ -42,7 +42,7 @@ def test_rows_come_in_order_and_only_the_last_batch_is_short(
 def test_shuffling_takes_every_row_once_in_another_order_each_time(folder: Path, parts: int) -> None:
     write_features(numbered(103), "train", parts)
     generator = np.random.default_rng(4)
-    orders = [seen(list(rows.batches(rows.of("train"), 8, generator))) for _ in range(3)]
+    orders = [seen(list(rows.batches(rows.split_rows("train"), 8, generator))) for _ in range(3)]
     for order in orders:
         assert sorted(order) == list(range(103))
     for one, other in itertools.combinations([*orders, list(range(103))], 2):
@@ -52,7 +52,8 @@ def test_shuffling_takes_every_row_once_in_another_order_each_time(folder: Path,
 def test_parts_are_shuffled_too(folder: Path) -> None:
     write_features(numbered(100), "train", 10)
     firsts = {
-        seen(list(rows.batches(rows.of("train"), 10, np.random.default_rng(seed))))[0] // 10 for seed in range(20)
+        seen(list(rows.batches(rows.split_rows("train"), 10, np.random.default_rng(seed))))[0] // 10
+        for seed in range(20)
     }
     assert len(firsts) > 5
 
@@ -61,13 +62,13 @@ def test_parts_are_shuffled_too(folder: Path) -> None:
 @pytest.mark.parametrize("count", [1, 40, 102])
 def test_the_holdout_is_the_first_rows(folder: Path, parts: int, count: int) -> None:
     write_features(numbered(103), "train", parts)
-    holdout, rest = rows.hold_out(rows.of("train"), count)
+    holdout, rest = rows.hold_out(rows.split_rows("train"), count)
     assert seen(list(rows.batches(holdout, 8))) == list(range(count))
     assert seen(list(rows.batches(rest, 8))) == list(range(count, 103))
-    assert (rows.count(holdout), rows.count(rest)) == (count, 103 - count)
+    assert (rows.num_rows(holdout), rows.num_rows(rest)) == (count, 103 - count)
 
 
 def test_a_holdout_of_all_rows_is_refused(folder: Path) -> None:
     write_features(numbered(10), "train", 2)
     with pytest.raises(UserError, match="holdout_rows is 10; expected fewer than the 10 training rows"):
-        rows.hold_out(rows.of("train"), 10)
+        rows.hold_out(rows.split_rows("train"), 10)

@@ -12,8 +12,9 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from stages import artifacts, params
-from stages.artifacts import Columns
+from stages import params
+from stages.contracts.features import Columns
+from stages.contracts.model import SERVING, write_serving
 from stages.params import TokenizerName, Train
 from stages.train import network, serving
 from tests.conftest import ROOT
@@ -69,7 +70,7 @@ def settings(folder: Path) -> Train:
     return params.load().train
 
 
-def load(path: Path = artifacts.SERVING) -> Callable[[list[str]], NDArray[np.float32]]:
+def load(path: Path = SERVING) -> Callable[[list[str]], NDArray[np.float32]]:
     """The model in a folder, as a function of texts."""
     model = tf.saved_model.load(str(path))  # without this the signature would be gone: it does not hold the model
     return lambda texts: model.signatures["serving_default"](text=tf.constant(texts, tf.string))["probability"].numpy()
@@ -90,7 +91,7 @@ def test_a_text_has_the_probability_of_its_words(
     settings: Train, tokenizer: TokenizerName, texts: dict[str, list[str]], hidden: list[int]
 ) -> None:
     model = network.build(len(WORDS), settings.model_copy(update={"hidden_units": hidden}))
-    artifacts.write_serving(serving.saved_model(model, Columns(WORDS, tokenizer)))
+    write_serving(serving.saved_model(model, Columns(WORDS, tokenizer)))
     answer, expected = load(), model.predict(dense(list(texts.values())), verbose=0)[:, 0]
     np.testing.assert_allclose(answer(list(texts)), expected, atol=1e-6)
     np.testing.assert_allclose(answer(list(texts)[2:3]), expected[2:3], atol=1e-6)
@@ -100,7 +101,7 @@ def test_a_text_has_the_probability_of_its_words(
 def test_every_word_counts_and_none_counts_twice(settings: Train) -> None:
     """So that the test above could fail: texts that differ in one word differ in their probability."""
     model = network.build(len(WORDS), settings.model_copy(update={"hidden_units": []}))
-    artifacts.write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
+    write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
     texts = ["a", "a film", "a film grand", "a film grand unheard"]
     assert len(set(load()(texts).tolist())) == len(texts)
     np.testing.assert_array_equal(load()(["grand film grand a a film"]), load()(texts[2:3]))
@@ -110,7 +111,7 @@ def test_two_models_in_one_process_keep_their_words_apart(settings: Train) -> No
     model = network.build(len(WORDS), settings)
     answers = []
     for words in (WORDS, [*WORDS[:4], *reversed(WORDS[4:])]):
-        artifacts.write_serving(serving.saved_model(model, Columns(words, "keras")))
+        write_serving(serving.saved_model(model, Columns(words, "keras")))
         answers.append(load())
     first, second = answers
     np.testing.assert_array_equal(first(["a film"]), second(["end\0 z"]))
@@ -120,16 +121,16 @@ def test_two_models_in_one_process_keep_their_words_apart(settings: Train) -> No
 WRITE = """
 import sys
 import keras, tensorflow as tf
-from stages import artifacts, params
+from stages import params
 from stages.train import network, serving
 for _ in range(int(sys.argv[1])):  # a history, which TensorFlow numbers
     tf.function(lambda x: tf.nn.silu(x))(tf.ones(3))
 words = ["<padding>", "<start>", "<unknown>", "<unused>", *(f"word{number}" for number in range(50))]
 settings = params.load().train.model_copy(update={"activation": "silu"})
 for tokenizer in ("keras", "unicode"):
-    model = serving.saved_model(network.build(len(words), settings), artifacts.Columns(words, tokenizer))
-    artifacts.write_serving(model)
-    artifacts.SERVING.rename(tokenizer)
+    model = serving.saved_model(network.build(len(words), settings), Columns(words, tokenizer))
+    write_serving(model)
+    SERVING.rename(tokenizer)
 """
 
 
@@ -163,10 +164,10 @@ print(*answer(text=tf.constant(["A grand film!", "Ángela"]))["probability"].num
 
 def test_tensorflow_alone_loads_it_and_says_nothing(settings: Train, tmp_path: Path) -> None:
     model = network.build(len(WORDS), settings)
-    artifacts.write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
+    write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    artifacts.SERVING.rename(elsewhere / "moved")
+    SERVING.rename(elsewhere / "moved")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-P", "-c", READ], cwd=elsewhere, check=True, capture_output=True, text=True, env=environment

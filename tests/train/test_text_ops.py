@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stages.download import text
+from stages.encoding import tokenizers as text
 from stages.train import text_ops
 
 ALL = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) != "Cs"]

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from stages import artifacts
+from stages.contracts.features import FEATURES
+from stages.contracts.reviews import SPLITS, read_reviews, read_vocabulary
 from tests.conftest import all_features
 
 BLOCK = 1000
@@ -26,7 +27,7 @@ def notebook(imdb_mirror: str) -> dict[str, Split]:
     return {"train": train, "test": test}
 
 
-@pytest.mark.parametrize("split", artifacts.SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_every_cell_and_label_equals_the_notebooks(imdb: Path, notebook: dict[str, Split], split: str) -> None:
     sequences, labels = notebook[split]
     features = all_features(split)
@@ -40,12 +41,12 @@ def test_every_cell_and_label_equals_the_notebooks(imdb: Path, notebook: dict[st
 
 
 def test_the_numbers_of_ones_are_the_known_ones(imdb: Path) -> None:
-    assert [all_features(split).matrix.nnz for split in artifacts.SPLITS] == [3_292_468, 3_218_578]
+    assert [all_features(split).matrix.nnz for split in SPLITS] == [3_292_468, 3_218_578]
 
 
 def test_the_first_training_review_decodes_to_the_known_words(imdb: Path, notebook: dict[str, Split]) -> None:
-    reviews = next(artifacts.read_reviews("train", 1))
-    words = artifacts.read_vocabulary()
+    reviews = next(read_reviews("train", 1))
+    words = read_vocabulary()
     # The published encoding of the first row, which starts with column 1, the start of the review.
     assert [1, *reviews.tokens[:6] + 3] == [1, 14, 22, 16, 43, 530, 973]
     assert reviews.labels[0] == 1
@@ -53,5 +54,5 @@ def test_the_first_training_review_decodes_to_the_known_words(imdb: Path, notebo
     # The sentence in the house's plan, as a digest: what people wrote is not for committing.
     digest = "f3d2361600167c67afdeecdc0fc1196438483e16d1a6cc1cc71ee5f176491ef5"
     assert hashlib.sha256(" ".join(decoded).encode()).hexdigest() == digest
-    columns = pq.read_table(artifacts.FEATURES / "columns.parquet").column("word").to_pylist()
+    columns = pq.read_table(FEATURES / "columns.parquet").column("word").to_pylist()
     assert [columns[token + 3] for token in reviews.tokens[:6]] == decoded[:6]

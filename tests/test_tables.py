@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stages import tables
 from stages.console import UserError
-from stages.download import tables, text
+from stages.encoding import tokenizers as text
 
 REVIEWS = [
     ("Good, really.", "pos"),

@@ -3,8 +3,9 @@
 import numpy as np
 import scipy.sparse
 
-from stages.artifacts import Features, Reviews
-from stages.vectorize import vocabulary
+from stages.contracts.features import Features
+from stages.contracts.reviews import Reviews
+from stages.encoding import vocabulary
 
 _BLOCK = 2048
 """Rows encoded at a time: as many as keep the indices in the processor's cache."""

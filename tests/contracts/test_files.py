@@ -9,16 +9,38 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
 
-from stages import artifacts, storage
-from stages.artifacts import Columns, Epoch, Features, Reviews
+from stages import storage
 from stages.console import UserError
+from stages.contracts.features import (
+    FEATURES,
+    FEATURES_COLUMNS,
+    Columns,
+    Features,
+    feature_parts,
+    read_columns,
+    read_part,
+    write_columns,
+)
+from stages.contracts.model import (
+    HISTORY,
+    MODEL,
+    MODEL_COLUMNS,
+    best_epoch,
+    read_history,
+    read_model,
+    write_history,
+    write_model,
+    write_model_columns,
+)
+from stages.contracts.reviews import RAW, Reviews, read_reviews, read_some_reviews, read_source, read_vocabulary
 from stages.params import TokenizerName
-from tests.conftest import ROOT, all_features, random_reviews, write_features, write_reviews
+from tests.conftest import ROOT, all_features, example_history, random_reviews, write_features, write_reviews
 
 
 def slices(reviews: Reviews, size: int) -> list[Reviews]:
@@ -45,11 +67,11 @@ def lists(batches: list[Reviews]) -> list[list[int]]:
 def test_reviews_come_back_in_order_however_they_are_cut(folder: Path, written: int, read: int) -> None:
     reviews = random_reviews(100, words=50, seed=1)
     write_reviews("train", slices(reviews, written), 100, words=50)
-    batches = list(artifacts.read_reviews("train", read))
+    batches = list(read_reviews("train", read))
     assert max(len(batch) for batch in batches) <= read
     assert lists(batches) == lists([reviews])
     np.testing.assert_array_equal(np.concatenate([batch.labels for batch in batches]), reviews.labels)
-    table = pq.read_table(artifacts.RAW / "train.parquet")  # the contract of data/raw
+    table = pq.read_table(RAW / "train.parquet")  # the contract of data/raw
     assert [str(kind) for kind in table.schema.types] == ["list<element: int32>", "uint8"]
     assert table.column("tokens").to_pylist() == lists([reviews])
 
@@ -58,12 +80,12 @@ def test_some_reviews_come_in_the_order_asked_for(folder: Path) -> None:
     reviews = random_reviews(2500, words=50, seed=1)
     write_reviews("test", [reviews], 2500, words=50)
     rows = [2499, 0, 1000, 999, 0]
-    some = artifacts.read_some_reviews("test", rows)
+    some = read_some_reviews("test", rows)
     assert lists([some]) == [lists([reviews])[row] for row in rows]
     assert some.labels.tolist() == [reviews.labels[row] for row in rows]
-    assert len(artifacts.read_some_reviews("test", [])) == 0
+    assert len(read_some_reviews("test", [])) == 0
     with pytest.raises(UserError, match="2500 rows"):
-        artifacts.read_some_reviews("test", [0, 2500])
+        read_some_reviews("test", [0, 2500])
 
 
 @pytest.mark.parametrize("parts", [1, 3])
@@ -71,9 +93,9 @@ def test_features_come_back_as_scipy_reads_them(folder: Path, parts: int) -> Non
     matrix = scipy.sparse.random(20, 9, 0.3, "csr", dtype=np.float32, rng=np.random.default_rng(0))
     features = Features(matrix, np.arange(20, dtype=np.float32) % 2)
     write_features(features, "train", parts)
-    paths = artifacts.feature_parts("train")
+    paths = feature_parts("train")
     assert [path.name for path in paths] == [f"part-{number:05d}.npz" for number in range(parts)]
-    read = [artifacts.read_part(path) for path in paths]
+    read = [read_part(path) for path in paths]
     np.testing.assert_array_equal(np.vstack([part.matrix.toarray() for part in read]), matrix.toarray())
     np.testing.assert_array_equal(all_features("train").matrix.toarray(), matrix.toarray())
     np.testing.assert_array_equal(np.concatenate([part.labels for part in read]), features.labels)
@@ -82,25 +104,29 @@ def test_features_come_back_as_scipy_reads_them(folder: Path, parts: int) -> Non
 @pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
 def test_columns_come_back_from_features_and_from_the_model(folder: Path, tokenizer: TokenizerName) -> None:
     columns = Columns(["<start>", "the", "naïve", "हिन्दी", "it's", "null"], tokenizer)
-    artifacts.FEATURES.mkdir(parents=True)
-    artifacts.write_columns(artifacts.FEATURES_COLUMNS, columns)
-    artifacts.write_model_columns(columns)
-    assert artifacts.FEATURES_COLUMNS.read_bytes() == artifacts.MODEL_COLUMNS.read_bytes()
-    assert artifacts.read_columns() == artifacts.read_columns(artifacts.MODEL_COLUMNS) == columns
-    table = pq.read_table(artifacts.MODEL_COLUMNS)  # the contract of models/
+    FEATURES.mkdir(parents=True)
+    write_columns(FEATURES_COLUMNS, columns)
+    write_model_columns(columns)
+    assert FEATURES_COLUMNS.read_bytes() == MODEL_COLUMNS.read_bytes()
+    assert read_columns() == read_columns(MODEL_COLUMNS) == columns
+    table = pq.read_table(MODEL_COLUMNS)  # the contract of models/
     assert table.to_pylist() == [{"column": column, "word": word} for column, word in enumerate(columns.words)]
     assert table.schema.metadata == {b"tokenizer": tokenizer.encode()}
 
 
 def test_history_comes_back_to_six_decimals(folder: Path) -> None:
-    history = [Epoch(1, 0.5, 0.75, 1 / 3, 0.7), Epoch(2, 0.25, 0.875, 0.3, 0.8)]
-    artifacts.write_history(history)
-    assert artifacts.HISTORY.read_text().splitlines() == [
+    history = example_history(1 / 3, 0.3)
+    write_history(history)
+    assert HISTORY.read_text().splitlines() == [
         "epoch,loss,binary_accuracy,val_loss,val_binary_accuracy",
         "1,0.500000,0.750000,0.333333,0.700000",
-        "2,0.250000,0.875000,0.300000,0.800000",
+        "2,0.500000,0.750000,0.300000,0.700000",
     ]
-    assert artifacts.read_history() == [Epoch(1, 0.5, 0.75, 0.333333, 0.7), history[1]]
+    pd.testing.assert_frame_equal(read_history(), history.round(6))
+
+
+def test_best_is_the_first_of_the_lowest_validation_losses() -> None:
+    assert best_epoch(example_history(0.5, 0.3, 0.3, 0.4)) == 2
 
 
 FIVE = Columns(list("abcde"), "keras")
@@ -116,18 +142,18 @@ def small_network() -> keras.Model:
 
 
 def test_the_same_weights_give_the_same_model_file_in_any_process(folder: Path) -> None:
-    code = "from tests.test_artifacts import *; artifacts.write_model(small_network(), FIVE)"
+    code = "from tests.contracts.test_files import *; write_model(small_network(), FIVE)"
     contents = set()
     for hash_seed in ("1", "2"):  # TensorFlow's start alone takes longer than the two seconds that a zip's times tell
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment)
-        contents.add(artifacts.MODEL.read_bytes())
+        contents.add(MODEL.read_bytes())
     assert len(contents) == 1
-    np.testing.assert_array_equal(artifacts.read_model(FIVE).get_weights()[0], small_network().get_weights()[0])
+    np.testing.assert_array_equal(read_model(FIVE).get_weights()[0], small_network().get_weights()[0])
 
 
 def test_a_model_loads_without_the_project(folder: Path) -> None:
-    artifacts.write_model(small_network(), FIVE)
+    write_model(small_network(), FIVE)
     code = (
         "import sys; sys.modules['stages'] = None; import keras; "
         "print(keras.models.load_model('models/model.keras').get_weights()[0].sum())"
@@ -148,14 +174,14 @@ def write(path: Path, kind: str, text: str) -> None:
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_was_there_stays_until_the_new_is_whole(folder: Path, kind: str) -> None:
     path = folder / "results" / "out"
-    with storage.replacing(path) as beside:
+    with storage.atomic_write(path) as beside:
         write(beside, kind, "old")
-    with pytest.raises(RuntimeError), storage.replacing(path) as beside:
+    with pytest.raises(RuntimeError), storage.atomic_write(path) as beside:
         write(beside, kind, "new")
         raise RuntimeError
     assert (path / "old" if kind == "folder" else path).read_text() == "old"
     assert [child.name for child in path.parent.iterdir()] == ["out"]
-    with storage.replacing(path) as beside:
+    with storage.atomic_write(path) as beside:
         write(beside, kind, "new")
     assert (path / "new" if kind == "folder" else path).read_text() == "new"
 
@@ -163,7 +189,7 @@ def test_what_was_there_stays_until_the_new_is_whole(folder: Path, kind: str) ->
 def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None:
     (folder / ".out.partial").mkdir()
     (folder / ".out.partial" / "half").write_text("half")
-    with storage.replacing(folder / "out") as beside:
+    with storage.atomic_write(folder / "out") as beside:
         beside.mkdir()
         (beside / "whole").write_text("whole")
     assert [child.name for child in (folder / "out").iterdir()] == ["whole"]
@@ -172,12 +198,12 @@ def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None
 @pytest.mark.parametrize(
     ("path", "read", "command"),
     [
-        (artifacts.RAW / "vocabulary.parquet", artifacts.read_vocabulary, "dvc repro download"),
-        (artifacts.RAW / "source.json", artifacts.read_source, "dvc repro download"),
-        (artifacts.HISTORY, artifacts.read_history, "dvc repro train"),
-        (artifacts.MODEL, lambda: artifacts.read_model(FIVE), "dvc repro train"),
-        (artifacts.FEATURES_COLUMNS, artifacts.read_columns, "dvc repro vectorize"),
-        (artifacts.MODEL_COLUMNS, lambda: artifacts.read_columns(artifacts.MODEL_COLUMNS), "dvc repro train"),
+        (RAW / "vocabulary.parquet", read_vocabulary, "dvc repro download"),
+        (RAW / "source.json", read_source, "dvc repro download"),
+        (HISTORY, read_history, "dvc repro train"),
+        (MODEL, lambda: read_model(FIVE), "dvc repro train"),
+        (FEATURES_COLUMNS, read_columns, "dvc repro vectorize"),
+        (MODEL_COLUMNS, lambda: read_columns(MODEL_COLUMNS), "dvc repro train"),
     ],
 )
 def test_a_missing_or_damaged_file_is_named_with_the_remedy(folder: Path, path: Path, read, command: str) -> None:
@@ -192,28 +218,28 @@ def test_a_missing_or_damaged_file_is_named_with_the_remedy(folder: Path, path: 
 
 def test_missing_features_are_named(folder: Path) -> None:
     with pytest.raises(UserError, match="dvc repro vectorize"):
-        artifacts.feature_parts("train")
+        feature_parts("train")
 
 
 def test_no_times_in_the_model_file(folder: Path) -> None:
-    artifacts.write_model(small_network(), FIVE)
-    with zipfile.ZipFile(artifacts.MODEL) as members:
+    write_model(small_network(), FIVE)
+    with zipfile.ZipFile(MODEL) as members:
         assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")
 
 
 def test_columns_without_a_tokenizer_are_damage(folder: Path) -> None:
-    artifacts.FEATURES.mkdir(parents=True)
-    pq.write_table(pa.table({"column": [0], "word": ["<padding>"]}), artifacts.FEATURES_COLUMNS)
+    FEATURES.mkdir(parents=True)
+    pq.write_table(pa.table({"column": [0], "word": ["<padding>"]}), FEATURES_COLUMNS)
     with pytest.raises(
         UserError, match=r"columns.parquet is damaged .*: restore it with `dvc repro` or, .* `dvc repro --force"
     ):
-        artifacts.read_columns()
+        read_columns()
 
 
 def test_damage_that_has_no_text_is_named_by_its_kind() -> None:
     with (
         pytest.raises(UserError, match=r"a.npz is damaged \(EOFError\)"),
-        storage.reading(Path("a.npz"), "train"),
+        storage.checked_read(Path("a.npz"), "train"),
     ):
         raise EOFError

@@ -19,9 +19,27 @@ import scipy.sparse
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages import artifacts
-from stages.artifacts import Columns, Epoch, Features, Reviews
-from tests.conftest import random_reviews, write_features, write_reviews
+from stages.contracts import model
+from stages.contracts.features import (
+    FEATURES_COLUMNS,
+    Columns,
+    Features,
+    feature_parts,
+    read_columns,
+    read_labels,
+    read_part,
+)
+from stages.contracts.model import (
+    HISTORY,
+    MODEL_COLUMNS,
+    read_history,
+    read_model,
+    write_history,
+    write_model,
+    write_model_columns,
+)
+from stages.contracts.reviews import Reviews, read_reviews, read_some_reviews, read_source, read_vocabulary
+from tests.conftest import example_history, random_reviews, write_features, write_reviews
 from tests.fuzz.given import answer, damaged
 from tests.fuzz.test_params import VALUES
 
@@ -31,8 +49,8 @@ ROWS, WORDS, COLUMNS = 30, 20, 12
 RAW, PART = "data/raw/train.parquet", "data/features/train/part-00000.npz"
 LABELS = PART.replace(".npz", ".labels.npy")
 VOCABULARY, SOURCE = "data/raw/vocabulary.parquet", "data/raw/source.json"
-OF_FEATURES, OF_MODEL = str(artifacts.FEATURES_COLUMNS), str(artifacts.MODEL_COLUMNS)
-MODEL, HISTORY = str(artifacts.MODEL), str(artifacts.HISTORY)
+OF_FEATURES, OF_MODEL = str(FEATURES_COLUMNS), str(MODEL_COLUMNS)
+MODEL, OF_HISTORY = str(model.MODEL), str(HISTORY)
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +62,12 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> Files:
         matrix = scipy.sparse.random(ROWS, COLUMNS, 0.3, "csr", dtype=np.float32, rng=np.random.default_rng(0))
         write_features(Features(matrix, np.arange(ROWS, dtype=np.float32) % 2), "train", 1)
         columns = Columns([f"word{column}" for column in range(COLUMNS)], "keras")
-        artifacts.write_model_columns(columns)
+        write_model_columns(columns)
         network = keras.Sequential([keras.Input((COLUMNS,)), keras.layers.Dense(1, "sigmoid")])
         network.compile("adam", "binary_crossentropy")
-        artifacts.write_model(network, columns)
-        artifacts.write_history([Epoch(1, 0.5, 0.75, 0.4, 0.7), Epoch(2, 0.25, 0.875, 0.3, 0.8)])
-        artifacts.read_model(columns)  # Keras's first time takes memory that it keeps
+        write_model(network, columns)
+        write_history(example_history(0.4, 0.3))
+        read_model(columns)  # Keras's first time takes memory that it keeps
         return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
 
@@ -64,10 +82,10 @@ def canary(tmp_path: Path) -> Iterator[None]:
 
 
 def check_reviews(words: int, rows: int) -> None:
-    batches = list(artifacts.read_reviews("train", 7))
+    batches = list(read_reviews("train", 7))
     assert sum(len(batch.labels) for batch in batches) == rows
     assert all(len(batch.labels) <= 7 for batch in batches)
-    for batch in [*batches, artifacts.read_some_reviews("train", [rows - 1, 0] if rows else [])]:
+    for batch in [*batches, read_some_reviews("train", [rows - 1, 0] if rows else [])]:
         check_batch(batch, words)
 
 
@@ -83,9 +101,9 @@ def check_batch(batch: Reviews, words: int) -> None:
 
 
 def check_part(columns: int) -> None:
-    artifacts.read_part.cache_clear()
-    (path,) = artifacts.feature_parts("train")
-    part = artifacts.read_part(path)
+    read_part.cache_clear()
+    (path,) = feature_parts("train")
+    part = read_part(path)
     assert part.matrix.format == "csr"
     assert part.matrix.dtype == part.labels.dtype == np.float32
     assert part.matrix.shape == (len(part.labels), columns)
@@ -99,20 +117,20 @@ def check_part(columns: int) -> None:
         row = part.matrix.indices[start:end].tolist()
         assert row == sorted(set(row))
         assert all(0 <= column < columns for column in row)
-    np.testing.assert_array_equal(artifacts.read_labels(path), part.labels)
+    np.testing.assert_array_equal(read_labels(path), part.labels)
 
 
 def check_columns(path: Path) -> int:
-    columns = artifacts.read_columns(path)
+    columns = read_columns(path)
     assert columns.tokenizer in ("keras", "unicode")
     assert all(isinstance(word, str) for word in columns.words)
     return len(columns.words)
 
 
 def check_raw() -> None:
-    words = artifacts.read_vocabulary()
+    words = read_vocabulary()
     assert all(isinstance(word, str) for word in words)
-    source = artifacts.read_source()
+    source = read_source()
     assert {type(source.name), type(source.sha256)} == {str}
     assert source.tokenizer in ("keras", "unicode")
     assert type(source.train_rows) is type(source.test_rows) is int
@@ -120,16 +138,15 @@ def check_raw() -> None:
 
 
 def check_history() -> None:
-    epochs = artifacts.read_history()
-    assert [epoch.epoch for epoch in epochs] == list(range(1, len(epochs) + 1))
-    assert epochs
-    for epoch in epochs:
-        assert all(math.isfinite(value) for value in vars(epoch).values())
+    history = read_history()
+    assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+    assert len(history) > 0
+    assert np.isfinite(history.to_numpy(float)).all()
 
 
 def check_model() -> None:
-    columns = artifacts.read_columns(artifacts.MODEL_COLUMNS)
-    network = artifacts.read_model(columns)
+    columns = read_columns(MODEL_COLUMNS)
+    network = read_model(columns)
     assert network.input_shape == (None, len(columns.words))
     assert network.output_shape == (None, 1)
     assert all(np.isfinite(weights).all() for weights in network.get_weights())
@@ -139,11 +156,11 @@ CHECKS: dict[str, Callable[[], object]] = {
     RAW: check_raw,
     VOCABULARY: check_raw,
     SOURCE: check_raw,
-    PART: lambda: check_part(check_columns(artifacts.FEATURES_COLUMNS)),
-    LABELS: lambda: check_part(check_columns(artifacts.FEATURES_COLUMNS)),
-    OF_FEATURES: lambda: check_part(check_columns(artifacts.FEATURES_COLUMNS)),
-    OF_MODEL: lambda: check_columns(artifacts.MODEL_COLUMNS),
-    HISTORY: check_history,
+    PART: lambda: check_part(check_columns(FEATURES_COLUMNS)),
+    LABELS: lambda: check_part(check_columns(FEATURES_COLUMNS)),
+    OF_FEATURES: lambda: check_part(check_columns(FEATURES_COLUMNS)),
+    OF_MODEL: lambda: check_columns(MODEL_COLUMNS),
+    OF_HISTORY: check_history,
     MODEL: check_model,
 }
 
@@ -374,5 +391,5 @@ CELLS = st.sampled_from(
 
 @given(st.lists(st.lists(CELLS, min_size=4, max_size=6).map(",".join), max_size=3), st.booleans())
 def test_any_history(folder: Path, valid: Files, rows: list[str], header: bool) -> None:
-    names = valid[HISTORY].decode().split("\n")[0]
-    check(valid, HISTORY, "\n".join([*([names] if header else []), *rows]).encode())
+    names = valid[OF_HISTORY].decode().split("\n")[0]
+    check(valid, OF_HISTORY, "\n".join([*([names] if header else []), *rows]).encode())

@@ -3,10 +3,10 @@
 import numpy as np
 import scipy.sparse
 
-from stages.artifacts import Reviews
-from stages.evaluate import reviews
-from stages.evaluate.reviews import Push, Word
-from stages.vectorize import multi_hot
+from stages.contracts.reviews import Reviews
+from stages.encoding import multi_hot
+from stages.evaluate import examples
+from stages.evaluate.examples import Word, WordEffect
 
 WORDS = ["the", "film", "good", "bad", "odd", "rare"]
 COLUMNS = ["<padding>", "<start>", "<unknown>", "<unused>", "the", "film", "good", "bad"]
@@ -21,36 +21,36 @@ def made(*texts: str) -> Reviews:
 def test_words_push_by_their_mean_over_the_reviews_that_hold_them() -> None:
     generator = np.random.default_rng(1)
     matrix = scipy.sparse.csr_matrix((generator.random((200, 60)) < generator.random(60) * 0.3).astype(np.float32))
-    falls = generator.normal(size=matrix.nnz)
+    effects = generator.normal(size=matrix.nnz)
     words = [f"word{column}" for column in range(60)]
     entries: dict[int, list[float]] = {}
-    for column, fall in zip(matrix.indices, falls, strict=True):
+    for column, fall in zip(matrix.indices, effects, strict=True):
         entries.setdefault(int(column), []).append(float(fall))
     means = [(np.mean(each), column) for column, each in entries.items() if len(each) >= 20 and column > 3]
-    told = reviews.pushes(matrix, falls, words)
-    for push in [*told.positive, *told.negative]:
-        column = words.index(push.word)
-        assert push.reviews == len(entries[column])
-        assert np.isclose(push.log_odds, np.mean(entries[column]))
+    shown = examples.top_words(matrix, effects, words)
+    for word in [*shown.positive, *shown.negative]:
+        column = words.index(word.word)
+        assert word.reviews == len(entries[column])
+        assert np.isclose(word.log_odds, np.mean(entries[column]))
     ranked = [f"word{column}" for mean, column in sorted(means)]
-    assert [push.word for push in told.negative] == ranked[:15]
-    assert [push.word for push in told.positive] == ranked[:-16:-1]
-    assert told.rows == 200
+    assert [word.word for word in shown.negative] == ranked[:15]
+    assert [word.word for word in shown.positive] == ranked[:-16:-1]
+    assert shown.rows == 200
 
 
-def test_no_word_is_told_that_pushes_the_other_way_or_is_in_few_reviews() -> None:
+def test_words_with_the_other_sign_or_in_few_reviews_are_not_listed() -> None:
     some = multi_hot.encode(made(*["the good"] * 20, *["the bad"] * 19), len(COLUMNS)).matrix
-    falls = np.where(some.indices == COLUMNS.index("good"), 0.5, 0.0)
-    falls[some.indices == COLUMNS.index("bad")] = -9
-    told = reviews.pushes(some, falls, COLUMNS)
-    assert told.positive == [Push("good", 0.5, 20)]
-    assert told.negative == []
+    effects = np.where(some.indices == COLUMNS.index("good"), 0.5, 0.0)
+    effects[some.indices == COLUMNS.index("bad")] = -9
+    shown = examples.top_words(some, effects, COLUMNS)
+    assert shown.positive == [WordEffect("good", 0.5, 20)]
+    assert shown.negative == []
 
 
 def test_reviews_are_chosen_by_answer_and_sureness() -> None:
     labels = np.array([1, 1, 1, 1, 0, 0, 0, 0, 1, 0], np.float32)
     given = np.array([0.8, 0.99, 0.95, 0.01, 0.02, 0.1, 0.97, 0.52, 0.47, 0.03], np.float32)
-    chosen = {title: rows.tolist() for title, rows in reviews.choose(labels, given).items()}
+    chosen = {title: rows.tolist() for title, rows in examples.choose_rows(labels, given).items()}
     assert chosen == {
         "The surest right answers": [1, 2, 4, 9],
         "The surest mistakes": [6, 7, 3, 8],
@@ -59,30 +59,32 @@ def test_reviews_are_chosen_by_answer_and_sureness() -> None:
 
 
 def test_one_row_that_is_right_is_enough() -> None:
-    chosen = reviews.choose(np.ones(1, np.float32), np.ones(1, np.float32))
+    chosen = examples.choose_rows(np.ones(1, np.float32), np.ones(1, np.float32))
     assert [rows.tolist() for rows in chosen.values()] == [[0], [], [0]]
 
 
-def test_a_review_is_told_in_its_order_with_its_marks() -> None:
+def test_words_are_in_reading_order_with_their_marks() -> None:
     some = made("good film odd the good", "bad the bad")
     matrix = multi_hot.encode(some, len(COLUMNS)).matrix
     fall = dict(zip(COLUMNS, [9, 9, 9, 9, 0.001, -0.25, 1.5, -2], strict=True))
-    falls = np.array([fall[COLUMNS[column]] for column in matrix.indices])
+    effects = np.array([fall[COLUMNS[column]] for column in matrix.indices])
     probabilities = np.array([0.25, 0.5, 0.75], np.float32)
     chosen = {"Wrong": np.array([2]), "Empty": np.array([], np.int64), "Right": np.array([0])}
-    told = reviews.tell(chosen, probabilities, some, matrix, falls, WORDS)
-    assert list(told) == ["Wrong", "Empty", "Right"]
-    (first,), (second,) = told["Wrong"], told["Right"]
+    shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS)
+    assert list(shown) == ["Wrong", "Empty", "Right"]
+    (first,), (second,) = shown["Wrong"], shown["Right"]
     good, film, bad = Word("good", 1.5), Word("film", -0.25), Word("bad", -2)
     assert first.words == [good, film, Word("odd"), Word("the"), good]
     assert first.strongest == [good, film]
     assert (first.row, first.positive, first.probability, first.left_out) == (2, False, 0.75, 0)
     assert (second.row, second.words, second.strongest) == (0, [bad, Word("the"), bad], [bad])
-    assert told["Empty"] == []
+    assert shown["Empty"] == []
 
 
 def test_a_review_without_end_has_one_in_the_report() -> None:
     some = made("the " * 5000)
     matrix = multi_hot.encode(some, len(COLUMNS)).matrix
-    told = reviews.tell({"All": np.array([0])}, np.zeros(1, np.float32), some, matrix, np.zeros(matrix.nnz), WORDS)
-    assert (len(told["All"][0].words), told["All"][0].left_out) == (1000, 4000)
+    shown = examples.describe(
+        {"All": np.array([0])}, np.zeros(1, np.float32), some, matrix, np.zeros(matrix.nnz), WORDS
+    )
+    assert (len(shown["All"][0].words), shown["All"][0].left_out) == (1000, 4000)

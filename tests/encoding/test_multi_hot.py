@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from stages.artifacts import Reviews
-from stages.vectorize import multi_hot, vocabulary
+from stages.contracts.reviews import Reviews
+from stages.encoding import multi_hot, vocabulary
 from tests.conftest import random_reviews
 
 

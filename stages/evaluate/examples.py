@@ -1,4 +1,4 @@
-"""What the report tells of reviews: the words that push hardest, and the answers that say most about the network."""
+"""What the report shows of reviews: the words with the largest effect, and example reviews."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,28 +8,28 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from stages import artifacts
-from stages.artifacts import Reviews
 from stages.console import UserError
+from stages.contracts.features import FEATURES, read_columns
+from stages.contracts.reviews import RAW, Reviews, read_some_reviews, read_vocabulary
+from stages.encoding import multi_hot, vocabulary
 from stages.evaluate import explain
 from stages.train import rows
-from stages.vectorize import multi_hot, vocabulary
 
 _LOOKED_AT = 2000
-"""Reviews that the words that push hardest are looked for in."""
+"""Test reviews in which the effects of words are measured."""
 _FEWEST = 20
-"""Reviews that must hold a word before its mean is worth telling."""
+"""Reviews that must hold a word for its mean effect to be listed."""
 _LISTED = 15
 """Words listed for each class."""
 _MARKED = 12
 """Words marked in a review."""
 _LONGEST = 1000
-"""Words told of a review: a few in a thousand of IMDB's are longer."""
+"""Words shown of a review; a few in a thousand of IMDB's reviews are longer."""
 
 
 @dataclass(frozen=True)
-class Push:
-    """How a word moves the answers of the reviews that hold it."""
+class WordEffect:
+    """The effect of a word on the log-odds of the reviews that hold it."""
 
     word: str
     log_odds: float
@@ -38,40 +38,40 @@ class Push:
 
 
 @dataclass(frozen=True)
-class Pushes:
-    """The words that push hardest, the hardest first."""
+class TopWords:
+    """The words with the largest effect for each class, largest first."""
 
-    positive: list[Push]
-    negative: list[Push]
+    positive: list[WordEffect]
+    negative: list[WordEffect]
     rows: int
-    """Reviews looked at."""
+    """Reviews in which the effects were measured."""
     fewest: int = _FEWEST
-    """Reviews that hold each of the words, at least."""
+    """The least number of reviews that hold a listed word."""
 
 
-def pushes(matrix: scipy.sparse.csr_matrix, falls: NDArray[np.float64], words: Sequence[str]) -> Pushes:
-    """The words that push hardest towards each class, on average over the reviews that hold them.
+def top_words(matrix: scipy.sparse.csr_matrix, effects: NDArray[np.float64], words: Sequence[str]) -> TopWords:
+    """Find the words with the largest effect for each class, on average over the reviews that hold them.
 
     Args:
         matrix: (rows, columns) CSR.
-        falls: what `stages.evaluate.explain.leave_one_out` says of it, (entries,).
+        effects: (entries,) of `stages.evaluate.explain.leave_one_out` for this matrix.
         words: what each column stands for.
     """
     held = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    mean = np.bincount(matrix.indices, falls, minlength=matrix.shape[1]) / np.maximum(held, 1)
+    mean = np.bincount(matrix.indices, effects, minlength=matrix.shape[1]) / np.maximum(held, 1)
     often = np.flatnonzero(held >= _FEWEST)
     often = often[often >= len(vocabulary.SPECIAL)]
     order = often[np.argsort(mean[often], kind="stable")]
-    told = [Push(words[column], float(mean[column]), int(held[column])) for column in order]
-    return Pushes(
-        [push for push in told[: -_LISTED - 1 : -1] if push.log_odds >= explain.LEAST],
-        [push for push in told[:_LISTED] if push.log_odds <= -explain.LEAST],
+    ranked = [WordEffect(words[column], float(mean[column]), int(held[column])) for column in order]
+    return TopWords(
+        [word for word in ranked[: -_LISTED - 1 : -1] if word.log_odds >= explain.LEAST],
+        [word for word in ranked[:_LISTED] if word.log_odds <= -explain.LEAST],
         matrix.shape[0],
     )
 
 
-def choose(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
-    """The rows worth reading: the surest right answers and mistakes, two of each answer, and the most doubtful rows.
+def choose_rows(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
+    """Choose example rows: the surest right answers and mistakes, two of each class, and the most doubtful rows.
 
     Args:
         labels: (rows,) 0 or 1.
@@ -104,8 +104,8 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A review in words, and what drove its answer."""
+class Example:
+    """A review in words, with the words that had the largest effect."""
 
     row: int
     positive: bool
@@ -120,38 +120,38 @@ class Told:
     """Words after the last of `words`."""
 
 
-def tell(
+def describe(
     chosen: dict[str, NDArray[np.int64]],
     probabilities: NDArray[np.float32],
     reviews: Reviews,
     matrix: scipy.sparse.csr_matrix,
-    falls: NDArray[np.float64],
+    effects: NDArray[np.float64],
     words: Sequence[str],
-) -> dict[str, list[Told]]:
+) -> dict[str, list[Example]]:
     """Put the chosen reviews into words.
 
     Args:
-        chosen: rows by title, of `choose`.
+        chosen: rows by title, as `choose_rows` returns them.
         probabilities: (rows,) of the whole split.
         reviews: the chosen reviews, in the order of `chosen`.
         matrix: the same as features, (reviews, columns) CSR.
-        falls: what `stages.evaluate.explain.leave_one_out` says of `matrix`, (entries,).
+        effects: (entries,) of `stages.evaluate.explain.leave_one_out` for `matrix`.
         words: the vocabulary: word r - 1 has rank r.
     """
     numbers = iter(range(len(reviews)))
-    told: dict[str, list[Told]] = {}
+    examples: dict[str, list[Example]] = {}
     for title, numbered in chosen.items():
-        told[title] = []
+        examples[title] = []
         for row, i in zip(numbered, numbers, strict=False):
             entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
-            marks = _marks(matrix.indices[entries], falls[entries])
+            marks = _marks(matrix.indices[entries], effects[entries])
             tokens = reviews.tokens[reviews.offsets[i] : reviews.offsets[i + 1]]
             columns = vocabulary.columns(tokens, matrix.shape[1])
             pairs = zip(tokens[:_LONGEST].tolist(), columns.tolist(), strict=False)
             spelled = [Word(words[token - 1], marks.get(column, 0.0)) for token, column in pairs]
             strongest = [Word(words[column - len(vocabulary.SPECIAL)], mark) for column, mark in marks.items()]
-            told[title].append(
-                Told(
+            examples[title].append(
+                Example(
                     int(row),
                     bool(reviews.labels[i]),
                     float(probabilities[row]),
@@ -160,36 +160,36 @@ def tell(
                     max(len(tokens) - _LONGEST, 0),
                 )
             )
-    return told
+    return examples
 
 
-def _marks(columns: NDArray[np.int32], falls: NDArray[np.float64]) -> dict[int, float]:
+def _marks(columns: NDArray[np.int32], effects: NDArray[np.float64]) -> dict[int, float]:
     """The columns whose words move one answer most, the strongest first, with their log-odds."""
-    strongest = np.argsort(-np.abs(falls), kind="stable")
-    worth = (columns[strongest] >= len(vocabulary.SPECIAL)) & (np.abs(falls[strongest]) >= explain.LEAST)
-    return {int(columns[entry]): float(falls[entry]) for entry in strongest[worth][:_MARKED]}
+    strongest = np.argsort(-np.abs(effects), kind="stable")
+    worth = (columns[strongest] >= len(vocabulary.SPECIAL)) & (np.abs(effects[strongest]) >= explain.LEAST)
+    return {int(columns[entry]): float(effects[entry]) for entry in strongest[worth][:_MARKED]}
 
 
-def hardest(network: keras.Sequential) -> Pushes:
-    """The words that push hardest in the first reviews of the test split."""
-    first = next(rows.batches(rows.of("test"), _LOOKED_AT)).matrix[:_LOOKED_AT]
-    return pushes(first, explain.leave_one_out(network, first), artifacts.read_columns().words)
+def find_top_words(network: keras.Sequential) -> TopWords:
+    """Find the words with the largest effect in the first reviews of the test split."""
+    first = next(rows.batches(rows.split_rows("test"), _LOOKED_AT)).matrix[:_LOOKED_AT]
+    return top_words(first, explain.leave_one_out(network, first), read_columns().words)
 
 
-def worth_reading(
+def find_examples(
     network: keras.Sequential, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
-) -> dict[str, list[Told]]:
-    """The reviews of the test split that `choose` chooses, told in words.
+) -> dict[str, list[Example]]:
+    """Find example reviews in the test split, and describe them in words.
 
     Raises:
         UserError: data/raw holds other reviews or words than data/features was made of.
     """
-    chosen = choose(labels, probabilities)
+    chosen = choose_rows(labels, probabilities)
     numbers = np.concatenate(list(chosen.values()))
-    some, words = artifacts.read_some_reviews("test", numbers.tolist()), artifacts.read_vocabulary()
+    some, words = read_some_reviews("test", numbers.tolist()), read_vocabulary()
     kept = vocabulary.column_words(words, network.input_shape[1])
-    if kept != artifacts.read_columns().words or some.labels.tolist() != labels[numbers].tolist():
-        raise UserError(f"{artifacts.RAW} and {artifacts.FEATURES} are of two runs; expected of one: `dvc repro`")
+    if kept != read_columns().words or some.labels.tolist() != labels[numbers].tolist():
+        raise UserError(f"{RAW} and {FEATURES} come from two different runs: run `dvc repro`")
     matrix = multi_hot.encode(some, network.input_shape[1]).matrix
-    falls = explain.leave_one_out(network, matrix)
-    return tell(chosen, probabilities, some, matrix, falls, words)
+    effects = explain.leave_one_out(network, matrix)
+    return describe(chosen, probabilities, some, matrix, effects, words)

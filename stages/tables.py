@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.console import UserError, one_line
-from stages.download.text import LONGEST
+from stages.encoding.tokenizers import LONGEST
 
 _LONGEST_LINE = 16 * LONGEST
 """Bytes: room for the longest review, each character of it escaped or of four bytes, and for the other columns."""

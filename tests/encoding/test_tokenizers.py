@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from stages.download import text
+from stages.encoding import tokenizers as text
 
 SOME = (
     "aZ09 .,'_-\t\n\r\x00\x85\xa0\u2019"

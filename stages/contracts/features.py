@@ -1,0 +1,113 @@
+"""The seam between `vectorize` and the stages that use features: multi-hot rows, in data/features."""
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse
+from numpy.typing import NDArray
+
+from stages.console import UserError
+from stages.params import TokenizerName
+from stages.storage import checked_read, count_rows, read_table, require, write_table
+
+FEATURES = Path("data/features")
+FEATURES_COLUMNS = FEATURES / "columns.parquet"
+
+_COLUMNS = pa.schema([("column", pa.int32()), ("word", pa.string())])
+
+
+@dataclass(frozen=True)
+class Features:
+    """Multi-hot rows and their labels."""
+
+    matrix: scipy.sparse.csr_matrix
+    """(rows, columns) float32 CSR, indices sorted, no duplicates."""
+    labels: NDArray[np.float32]
+    """(rows,) 0 or 1."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> "Features":
+        return Features(self.matrix[rows], self.labels[rows])
+
+
+def write_part(folder: Path, split: str, number: int, part: Features) -> None:
+    """Write one part of a split: part-NNNNN.npz, uncompressed for speed, and part-NNNNN.labels.npy."""
+    stem = folder / split / f"part-{number:05d}"
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    scipy.sparse.save_npz(f"{stem}.npz", part.matrix, compressed=False)
+    np.save(f"{stem}.labels.npy", part.labels, allow_pickle=False)
+
+
+def feature_parts(split: str) -> list[Path]:
+    """The parts of a split in order, for `read_part`."""
+    paths = sorted((FEATURES / split).glob("part-*.npz"))
+    if not paths:
+        raise UserError(f"{FEATURES / split} holds no features: build them with `dvc repro vectorize`")
+    return paths
+
+
+@lru_cache(maxsize=1)
+def read_part(path: Path) -> Features:
+    """Read one part; the last one read is kept, so that a split of one part is read only once."""
+    with checked_read(path, "vectorize"):
+        with zipfile.ZipFile(path):  # or NumPy takes it for a pickle, which it refuses with the wrong advice
+            matrix = scipy.sparse.load_npz(path)
+        require(isinstance(matrix, scipy.sparse.csr_matrix) and matrix.dtype == np.float32, "a float32 CSR matrix")
+        matrix.check_format(full_check=True)
+        require(matrix.has_canonical_format, "each row's indices sorted and no duplicates")
+        require(bool(np.isfinite(matrix.data).all()), "finite values")
+        columns = count_rows(FEATURES_COLUMNS, "vectorize")
+        require(matrix.shape[1] == columns, f"{columns:,} columns, as {FEATURES_COLUMNS} has")
+        labels = read_labels(path)
+        require(matrix.shape[0] == len(labels), f"{len(labels):,} rows, as many as its labels")
+    return Features(matrix, labels)
+
+
+def read_labels(path: Path) -> NDArray[np.float32]:
+    """The labels of one part, (rows,) float32."""
+    labels = path.with_suffix(".labels.npy")
+    with checked_read(labels, "vectorize"):
+        with labels.open("rb") as file:
+            content: NDArray[np.float32] = np.lib.format.read_array(file, allow_pickle=False)
+        require(content.dtype == np.float32 and content.ndim == 1, "a float32 vector")
+        require(bool(np.isin(content, (0, 1)).all()), "labels 0 and 1")
+    return content
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What each column of the features stands for, and so what a text has to become."""
+
+    words: list[str]
+    """(columns,) the special columns, then words by frequency rank."""
+    tokenizer: TokenizerName
+    """What cuts a text into words."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the tokenizer and the words, in hexadecimal: what a model is known to belong to."""
+        return hashlib.sha256("\n".join([self.tokenizer, *self.words]).encode()).hexdigest()
+
+
+def write_columns(path: Path, columns: Columns) -> None:
+    """Write a columns.parquet; the tokenizer is in the metadata of its schema."""
+    schema = _COLUMNS.with_metadata({"tokenizer": columns.tokenizer})
+    write_table(path, schema, [np.arange(len(columns.words), dtype=np.int32), columns.words])
+
+
+def read_columns(path: Path = FEATURES_COLUMNS) -> Columns:
+    """What the columns of data/features stand for, or those of the model in models/."""
+    with checked_read(path, "vectorize" if path == FEATURES_COLUMNS else "train"):
+        table = read_table(path, _COLUMNS)
+        tokenizer = (table.schema.metadata or {}).get(b"tokenizer", b"").decode()
+        require(tokenizer in get_args(TokenizerName), f"a tokenizer among {', '.join(get_args(TokenizerName))}")
+        require(table.column("column").to_pylist() == list(range(len(table))), "the columns in order")
+        return Columns(table.column("word").to_pylist(), tokenizer)

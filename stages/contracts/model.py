@@ -1,0 +1,122 @@
+"""The seam between `train` and those who use its model: the network in models/, and the history of its hold-out run."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stages.console import UserError
+from stages.contracts.features import Columns, write_columns
+from stages.storage import atomic_write, checked_read, require, scratch
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+MODEL = Path("models/model.keras")
+MODEL_COLUMNS = Path("models/columns.parquet")
+SERVING = Path("models/serving")
+HISTORY = Path("results/history.csv")
+
+_COLUMNS_KEY = "columns_sha256"
+"""The key in metadata.json of a .keras file that says what the model's columns are."""
+_HISTORY = ("epoch", "loss", "binary_accuracy", "val_loss", "val_binary_accuracy")
+
+
+def write_model(model: "keras.Model", columns: Columns) -> None:
+    """Write models/model.keras so that the same weights give the same bytes.
+
+    A .keras file is a zip. What Keras and zipfile put into it that differs from run to run is replaced: the times of
+    the members, the date of saving, and the memory addresses by which the configuration marks objects that are shared.
+    Beside the date goes the digest of the columns, which Keras passes over.
+    """
+    with atomic_write(MODEL) as path, scratch(path) as folder:
+        saved = folder / "saved.keras"
+        model.save(saved)
+        with zipfile.ZipFile(saved) as members, zipfile.ZipFile(path, "w") as steady:
+            for name in members.namelist():
+                content = members.read(name)
+                if name.endswith(".json"):
+                    content = _steady_json(content, columns)
+                steady.writestr(zipfile.ZipInfo(name), content)
+
+
+def _steady_json(content: bytes, columns: Columns) -> bytes:
+    """Rewrite a JSON member of a .keras file without the memory addresses in it, and with columns for its time."""
+    numbers: dict[int, int] = {}
+
+    def steady(values: dict[str, Any]) -> dict[str, Any]:
+        if "date_saved" in values:
+            values |= {"date_saved": "1980-01-01@00:00:00", _COLUMNS_KEY: columns.sha256}
+        if "shared_object_id" in values:
+            values["shared_object_id"] = numbers.setdefault(values["shared_object_id"], len(numbers))
+        return values
+
+    return json.dumps(json.loads(content, object_hook=steady)).encode()
+
+
+def read_model(columns: Columns) -> "keras.Sequential":
+    """Read models/model.keras, compiled as it was trained.
+
+    Raises:
+        UserError: it is missing, damaged, or was trained on other columns.
+    """
+    with checked_read(MODEL, "train"), zipfile.ZipFile(MODEL) as members:
+        trained_on = json.loads(members.read("metadata.json"))[_COLUMNS_KEY]
+    if trained_on != columns.sha256:
+        raise UserError(
+            f"{MODEL} was trained on other columns than those read with it: they are of two runs; expected of one: "
+            "`dvc repro`"
+        )
+    import keras  # here, because the stages before `train` do without TensorFlow
+
+    with checked_read(MODEL, "train"):
+        # Nothing in the file is run: safe_mode refuses the lambdas that it may hold, and allows no own classes.
+        model = keras.models.load_model(MODEL, safe_mode=True)
+        require(model.input_shape == (None, len(columns.words)), f"{len(columns.words):,} columns")
+        require(all(np.isfinite(weights).all() for weights in model.get_weights()), "finite weights")
+        return model
+
+
+def write_model_columns(columns: Columns) -> None:
+    """Write models/columns.parquet, so that models/ is all that answering for a new text takes."""
+    with atomic_write(MODEL_COLUMNS) as path:
+        write_columns(path, columns)
+
+
+def write_serving(model: "SavedModel") -> None:
+    """Write models/serving, the folder that `tf.saved_model.load` reads; equal models give the same bytes."""
+    with atomic_write(SERVING) as folder:
+        folder.mkdir()
+        (folder / "saved_model.pb").write_bytes(model.SerializeToString(deterministic=True))
+
+
+def write_history(history: "pd.DataFrame") -> None:
+    """Write results/history.csv: a row per epoch of the hold-out run, as Keras's `History` has it.
+
+    Args:
+        history: the columns `epoch` (from 1), `loss`, `binary_accuracy`, `val_loss` and `val_binary_accuracy`; written
+            to six decimals.
+    """
+    with atomic_write(HISTORY) as path:
+        history.to_csv(path, columns=list(_HISTORY), index=False, float_format="%.6f", lineterminator="\n")
+
+
+def read_history() -> "pd.DataFrame":
+    """Read results/history.csv: the columns that `write_history` writes, in the order of the epochs."""
+    import pandas as pd  # not needed by `predict`, which would wait for it
+
+    with checked_read(HISTORY, "train"):
+        history = pd.read_csv(HISTORY)
+        require(list(history.columns) == list(_HISTORY) and len(history) > 0, f"epochs under {','.join(_HISTORY)}")
+        require(history["epoch"].tolist() == list(range(1, len(history) + 1)), "the epochs in order")
+        require(bool(np.isfinite(history.to_numpy(np.float64)).all()), "finite values")
+    return history
+
+
+def best_epoch(history: "pd.DataFrame") -> int:
+    """Return the epoch with the lowest validation loss, the first of several."""
+    return int(history["epoch"].iloc[history["val_loss"].argmin()])

@@ -1,0 +1,1 @@
+"""From text to columns: tokenizers, the vocabulary, and multi-hot rows."""

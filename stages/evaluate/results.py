@@ -1,0 +1,56 @@
+"""What `evaluate` leaves in results/, for people and for DVC's plots and metrics."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stages.storage import atomic_write, write_json, write_table
+
+METRICS = Path("results/metrics.json")
+PREDICTIONS = Path("results/predictions.parquet")
+PLOTS = Path("results/plots")
+FIGURES = Path("results/figures")
+REPORT = Path("results/report.html")
+
+_PREDICTIONS = pa.schema([("row", pa.int64()), ("label", pa.uint8()), ("probability", pa.float32())])
+
+
+def write_metrics(metrics: dict[str, Any]) -> None:
+    """Write results/metrics.json, the only result that is in git."""
+    with atomic_write(METRICS) as path:
+        write_json(path, metrics)
+
+
+def write_plots(tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write results/plots: a CSV file for each table, numbers to four decimals."""
+    with atomic_write(PLOTS) as folder:
+        folder.mkdir()
+        for name, table in tables.items():
+            table.round(4).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def write_figures(pictures: Mapping[str, bytes]) -> None:
+    """Write results/figures: a PNG file for each picture."""
+    with atomic_write(FIGURES) as folder:
+        folder.mkdir()
+        for name, content in pictures.items():
+            (folder / f"{name}.png").write_bytes(content)
+
+
+def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:
+    """Write results/predictions.parquet: `row`, `label` and `probability`, in the order of the test split."""
+    with atomic_write(PREDICTIONS) as path:
+        write_table(
+            path, _PREDICTIONS, [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
+        )
+
+
+def write_report(page: str) -> None:
+    """Write results/report.html."""
+    with atomic_write(REPORT) as path:
+        path.write_text(page, encoding="utf-8", newline="\n")
