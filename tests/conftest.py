@@ -31,7 +31,6 @@ from stages.contracts.reviews import RAW, Reviews, Source, write_source, write_v
 ROOT = Path(__file__).resolve().parent.parent
 UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
 """Goes before a command: root may write and read anywhere, unless it gives that up."""
-FAULTS = ROOT / "docs" / "faults.md"
 SHARED = ROOT.parent / "shared" / "data"
 SHARED_MIRROR = f"{SHARED}#sha256=6814c0beea01878740d178d45caaf84fa878f5f452bd5f6bb6b5e3add8655f32"
 SHARED_ARCHIVE = f"{SHARED}#sha256=1f025e7b9e04c9728d2348230b58d563fdc15154153f38614fcf039058921749"
@@ -131,17 +130,6 @@ def all_features(split: str) -> Features:
     paths = sorted((FEATURES / split).glob("*.npz"))
     labels = [np.load(path.with_suffix(".labels.npy")) for path in paths]
     return Features(scipy.sparse.vstack([scipy.sparse.load_npz(path) for path in paths], "csr"), np.concatenate(labels))
-
-
-def documented(heading: str, *cells: str) -> None:
-    """Check that docs/faults.md has this row in the table under this heading; with UPDATE_DOCS, put it there."""
-    row = f"| {' | '.join(cell.replace('|', '/').replace(chr(10), '<br>') for cell in cells)} |"
-    before, heading, after = FAULTS.read_text(encoding="utf-8").partition(f"\n## {heading.capitalize()}\n")
-    table, mark, rest = after.partition("\n## ")
-    if os.environ.get("UPDATE_DOCS") and row not in table.splitlines():
-        FAULTS.write_text(f"{before}{heading}{table.rstrip()}\n{row}\n{mark}{rest}", encoding="utf-8")
-    else:
-        assert row in table.splitlines()
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ from stages.contracts.reviews import (
 )
 from stages.encoding import multi_hot, vocabulary
 from stages.evaluate import examples
-from tests.conftest import documented, example_history, random_reviews
+from tests.conftest import example_history, random_reviews
 
 WORDS = [f"word{number}" for number in range(20)]
 COLUMNS = Columns([*vocabulary.SPECIAL, *WORDS], "keras")
@@ -309,7 +309,6 @@ def test_damage_is_named_with_its_file_and_its_remedy(
     assert len(message) < 400
     assert "\n" not in message
     assert not Path("ran").exists()
-    documented("damaged", f"`{path}`", what, message)
 
 
 def test_reviews_of_another_run_than_the_features_are_noticed(project: Path) -> None:
@@ -318,7 +317,7 @@ def test_reviews_of_another_run_than_the_features_are_noticed(project: Path) -> 
     assert sum(map(len, examples.find_examples(network(), labels, probabilities).values())) > 3
     given = random_reviews(ROWS, len(WORDS), seed=1)
     write_reviews(RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
-    message = "data/raw and data/features are of two runs; expected of one: `dvc repro`"
+    message = "data/raw and data/features come from two different runs: run `dvc repro`"
     with pytest.raises(UserError, match=message):
         examples.find_examples(network(), labels, probabilities)
     write_reviews(RAW, "test", [given])

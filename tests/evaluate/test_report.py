@@ -111,7 +111,7 @@ def test_all_that_was_measured_and_chosen_is_there() -> None:
         assert shown in text
     for shown in ("seed 1", "epochs best", "units [16, 16]", "files.folder fine", "best_epoch 3"):
         assert shown in text
-    for shown in ("first 2,000 test reviews", "fine +0.50 30", "dull \u22121.25 45", "There is none."):
+    for shown in ("first 2,000 test reviews", "fine +0.50 30", "dull \u22121.25 45", "There are none."):
         assert shown in text
     assert "Negative, but predicted positive Test row 1, probability of “positive” 0.7500" in text
     assert "Positive, and predicted positive Test row 2" in text

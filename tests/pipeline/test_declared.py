@@ -26,7 +26,9 @@ print(json.dumps([str(pathlib.Path(file).relative_to(root)) for file in files] +
 @pytest.mark.parametrize("stage", ["download", "vectorize", "train", "evaluate"])
 def test_what_the_check_takes_for_imports_is_what_a_running_stage_imports(clone: Clone, stage: str) -> None:
     printed = clone.run(sys.executable, "-c", IMPORTED.format(stage=stage)).stdout
-    assert set(json.loads(printed.splitlines()[-1])) == declared._imported(clone.folder, stage)
+    imported = set(json.loads(printed.splitlines()[-1])) - declared.CANNOT_CHANGE_OUTPUTS.keys()
+    imported = {path for path in imported if not declared._only_docstring(clone.folder / path)}
+    assert imported == declared._imported(clone.folder, stage)
 
 
 def test_dvc_yaml_is_complete() -> None:

@@ -122,6 +122,8 @@ WRITE = """
 import sys
 import keras, tensorflow as tf
 from stages import params
+from stages.contracts.features import Columns
+from stages.contracts.model import SERVING, write_serving
 from stages.train import network, serving
 for _ in range(int(sys.argv[1])):  # a history, which TensorFlow numbers
     tf.function(lambda x: tf.nn.silu(x))(tf.ones(3))
