@@ -109,6 +109,8 @@ class Train(_Section):
     optimizer: Annotated[str, Field(description="the name of a Keras optimizer, such as rmsprop")]
     learning_rate: Annotated[float, Field(gt=0, description="a number above 0")]
     loss: Annotated[str, Field(description="the name of a Keras loss, such as binary_crossentropy")]
+    dropout: Annotated[float, Field(ge=0, lt=1, description="a number from 0, below 1")]
+    l2: Annotated[float, Field(ge=0, description="a number from 0")]
     batch_size: Annotated[int, Field(ge=1, le=10**6, description="a whole number from 1 to 1000000")]
     holdout_rows: Annotated[int, Field(ge=1, description="a whole number from 1, below the number of training rows")]
     holdout_epochs: Annotated[int, Field(ge=1, description="a whole number from 1")]

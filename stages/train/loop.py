@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stages.console import UserError, say
 from stages.params import PARAMS, Train
-from stages.train import rows, sparse
+from stages.train import exact, rows, sparse
 from stages.train.rows import RowRange
 from stages.train.sparse import Blocks
 
@@ -29,41 +29,32 @@ def predict(network: keras.Sequential, ranges: list[RowRange]) -> tuple[NDArray[
     return np.concatenate(labels), np.concatenate(probabilities)
 
 
-def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-    """The loss of one batch, (), which also counts towards the network's metrics."""
+def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
+    """Update the network's metrics with one batch."""
+    _measure(network, index, value, label, training=False)
+
+
+def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
+    """Take one step of the optimizer on one batch, in a graph; update the network's metrics before it."""
+    variables = network.trainable_variables
+    with tf.compat.v1.get_default_graph().gradient_override_map(exact.GRADIENTS):
+        loss = _measure(network, index, value, label, training=True)
+    gradients = tf.gradients(loss, [variable.value for variable in variables])
+    network.optimizer.apply(gradients, variables)
+
+
+def _measure(
+    network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor, *, training: bool
+) -> tf.Tensor:
+    """Update the network's metrics with one batch, and return its loss, (), as Keras's `train_step` does."""
     size = tf.shape(label)[0]
-    outputs = sparse.apply(network, index, value, size)
+    outputs = sparse.apply(network, index, value, size, training=training)
     loss = network.compute_loss(y=label, y_pred=outputs)
     mean, *metrics = network.metrics
     mean.update_state(loss, sample_weight=size)
     for metric in metrics:
         metric.update_state(label, outputs)
     return loss
-
-
-# Each make of processor approximates reciprocals its own way. So no graph may have them: TensorFlow would turn
-# x / sqrt(y) into a product with one, and takes one in its own gradients of logarithms.
-tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-_EXACT_GRADIENTS = {"Log": "ExactLog", "Log1p": "ExactLog1p"}
-
-
-@tf.RegisterGradient("ExactLog")  # type: ignore[untyped-decorator]
-def _gradient_of_log(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
-    return upstream / operation.inputs[0]
-
-
-@tf.RegisterGradient("ExactLog1p")  # type: ignore[untyped-decorator]
-def _gradient_of_log1p(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
-    return upstream / (1 + operation.inputs[0])
-
-
-def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
-    """One step of the optimizer on one batch, in a graph."""
-    variables = network.trainable_variables
-    with tf.compat.v1.get_default_graph().gradient_override_map(_EXACT_GRADIENTS):
-        loss = test_step(network, index, value, label)
-    gradients = tf.gradients(loss, [variable.value for variable in variables])
-    network.optimizer.apply(gradients, variables)
 
 
 def _each_batch(step: Callable[..., object], network: keras.Sequential, blocks: Blocks, batch_size: int) -> None:
@@ -103,7 +94,7 @@ def _ahead(items: Iterator[_T]) -> Iterator[_T]:
 
 
 class Trainer:
-    """Trains a compiled network of Dense layers, and again from its fresh weights after `reset`.
+    """Trains a compiled network, and after `reset` trains it again from its first weights.
 
     One network serves the hold-out run and the final fit, so that TensorFlow traces the loop only once.
     """

@@ -15,9 +15,10 @@ from stages.params import PARAMS, Train
 
 
 def build(columns: int, settings: Train) -> keras.Sequential:
-    """A compiled network of Dense layers with fresh weights.
+    """Build and compile the network, with fresh weights.
 
-    Only standard layers, so that Keras alone can load it; they train on sparse rows through `stages.train.sparse`.
+    Only the first layer has to be Dense, because `stages.train.sparse` multiplies sparse rows by its kernel. Any Keras
+    layer may follow it. With standard layers, `keras.models.load_model` reads the saved model without this project.
 
     Args:
         columns: width of the features.
@@ -31,12 +32,13 @@ def build(columns: int, settings: Train) -> keras.Sequential:
     loss = _named(keras.losses, "loss", settings.loss)
     optimizer.learning_rate = settings.learning_rate
     keras.utils.set_random_seed(settings.seed)
-    hidden = [
-        keras.layers.Dense(units, activation, name=f"hidden_{number}")
-        for number, units in enumerate(settings.hidden_units, start=1)
-    ]
-    output = keras.layers.Dense(1, "sigmoid", name="probability")
-    network = keras.Sequential([keras.Input((columns,), name="columns"), *hidden, output], name="sentiment")
+    l2 = keras.regularizers.L2(settings.l2) if settings.l2 else None
+    network = keras.Sequential([keras.Input((columns,), name="columns")], name="sentiment")
+    for number, units in enumerate(settings.hidden_units, start=1):
+        network.add(keras.layers.Dense(units, activation, kernel_regularizer=l2, name=f"hidden_{number}"))
+        if settings.dropout:
+            network.add(keras.layers.Dropout(settings.dropout, name=f"dropout_{number}"))
+    network.add(keras.layers.Dense(1, "sigmoid", kernel_regularizer=l2, name="probability"))
     network.compile(optimizer, loss, metrics=["binary_accuracy"])
     _try_out(network, settings)
     return network

@@ -4,15 +4,18 @@ It is put together here, a plain graph with words and weights for constants, bec
 `tf.saved_model.save` writes hold a random id, and numbers that depend on what the process did before.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from stages.contracts.features import Columns
 from stages.encoding import vocabulary
-from stages.train import sparse, text_ops
+from stages.train import exact, sparse, text_ops
 
 _INIT = "__saved_model_init_op"
 """By this name TensorFlow knows what it runs once, when it loads the model."""
@@ -25,7 +28,7 @@ def saved_model(network: keras.Sequential, columns: Columns) -> SavedModel:
     `stages.train.sparse.predict` gives for the texts' multi-hot rows.
 
     Args:
-        network: Dense layers, as `stages.train.network.build` makes them.
+        network: a Dense layer, then any Keras layers.
         columns: what the network's columns stand for.
     """
     text, table, probability = _traced(network, columns)
@@ -52,17 +55,45 @@ def _info(tensor: tf.Tensor) -> TensorInfo:
 
 def _traced(network: keras.Sequential, columns: Columns) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """A graph: its input, its table of words, still empty, and its output."""
-    layers = [sparse.Layer._make([*layer.get_weights(), layer.activation]) for layer in network.layers]
-    tables = []
+    forward, tables = _frozen(network), []
 
     def answer(text: tf.Tensor) -> tf.Tensor:
         tables.append(tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64, shared_name="words"))
         ones = _ones(text, columns, tables[0])
-        return tf.squeeze(sparse.through(layers, ones, tf.ones_like(ones[:, 0], tf.float32), tf.size(text)), axis=1)
+        return tf.squeeze(forward(ones, text), axis=1)
 
     inputs = [tf.TensorSpec([None], tf.string, "text")]
     graph = tf.function(answer, input_signature=inputs, autograph=False).get_concrete_function()
     return graph.inputs[0], tables[0], graph.outputs[0]
+
+
+def _frozen(network: keras.Sequential) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The network as a function of multi-hot rows, (ones, 2) int64, and their texts; its weights are constants."""
+    first, *rest = network.layers
+    kernel, bias = _constants(first)
+    functions = list(map(_frozen_layer, rest))
+
+    def forward(ones: tf.Tensor, text: tf.Tensor) -> tf.Tensor:
+        sums = sparse.product(ones, tf.ones_like(ones[:, 0], tf.float32), tf.size(text), kernel)
+        outputs = exact.activate(sums, bias, first.activation)
+        for function in functions:
+            outputs = function(outputs)
+        return outputs
+
+    return forward
+
+
+def _frozen_layer(layer: keras.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
+    if exact.replaces(layer):
+        kernel, bias = _constants(layer)
+        return lambda inputs: exact.dense(inputs, kernel, bias, layer.activation)
+    weights = [[each.numpy() for each in some] for some in (layer.trainable_variables, layer.non_trainable_variables)]
+    return lambda inputs: layer.stateless_call(*weights, inputs, training=False)[0]
+
+
+def _constants(layer: keras.layers.Dense) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """The kernel and the bias of a Dense layer; None if it has no bias."""
+    return layer.kernel.numpy(), None if layer.bias is None else layer.bias.numpy()
 
 
 def _fill(table: tf.Tensor, columns: Columns) -> tf.Operation:

@@ -1,11 +1,9 @@
-"""CSR rows as TensorFlow takes them: blocks of one batch each, and their product with the first layer.
+"""CSR rows for TensorFlow: blocks of one batch each, and the forward pass on them.
 
-Keras's own Dense makes a detour through embeddings for a SparseTensor, at twice the cost of the product itself. Here
-the product is TensorFlow's. The products of the layers above are cut so that every processor sums in the same order.
-Weights, biases and activations are Keras's.
+Keras's own Dense multiplies a SparseTensor through embeddings, at twice the cost of TensorFlow's sparse product, which
+the first layer uses here. The layers after it are called as Keras calls them.
 """
 
-from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -15,20 +13,19 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stages.contracts.features import Features
+from stages.train import exact
 
 PREDICT_ROWS = 2048
-"""Rows at a time where nothing is learnt. How many come together shows in the last bits: TensorFlow sums the rows left
-over from 16 in another order."""
+"""Rows predicted at a time. Their number shows in the last bits: TensorFlow sums rows past a multiple of 16 in another
+order."""
 _ALIGNED = 16
-"""Entries to a cache line: a block that starts on one is read where it lies, and not copied."""
+"""Entries to a cache line: TensorFlow reads a block that starts on one in place, and copies any other."""
 _WIDEST = 16
-"""Units at a time: TensorFlow's product on a CPU takes several times as long a unit from 32 units on."""
-_DEEPEST = 256
-"""Terms summed at a time: TensorFlow cuts a longer sum to fit the processor's cache, and the last bits show where."""
+"""Units multiplied at a time: from 32 units on, TensorFlow's product on a CPU takes several times as long per unit."""
 
 
 class Blocks(NamedTuple):
-    """Rows in the order in which they are used, a block for each batch, all blocks padded to one width."""
+    """Rows in the order in which they are used: a block for each batch, all blocks padded to one width."""
 
     index: tf.Tensor
     """(batches, width, 2) int32: an entry's row within its batch, and its column; 0, 0 in the padding."""
@@ -43,11 +40,11 @@ SPEC = (
     tf.TensorSpec([None, None], tf.float32),
     tf.TensorSpec([None, 1], tf.float32),
 )
-"""Shapes and types of `Blocks`: one trace of a function is good for any number of rows."""
+"""Shapes and types of `Blocks`, so that a function is traced once for any number of rows."""
 
 
 def blocks(features: Features, batch_size: int) -> Blocks:
-    """Lay rows out in batches of `batch_size`, the last of which may be short."""
+    """Lay out rows in batches of `batch_size`; the last one may be short."""
     matrix, rows = features.matrix, len(features)
     cuts = matrix.indptr[np.append(np.arange(0, rows, batch_size), rows)]
     batches, width = len(cuts) - 1, -(-int(np.diff(cuts).max()) // _ALIGNED) * _ALIGNED
@@ -60,70 +57,37 @@ def blocks(features: Features, batch_size: int) -> Blocks:
     return Blocks(*map(tf.convert_to_tensor, (index, value, features.labels[:, None])))
 
 
-def apply(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """What `network` gives for one block.
+def apply(
+    network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, *, training: bool
+) -> tf.Tensor:
+    """Return what `network` gives for one block.
 
     Args:
-        network: Dense layers, as `stages.train.network.build` makes them.
+        network: a Dense layer, then any Keras layers.
         index: (width, 2) int32, as in `Blocks`.
         value: (width,) float32.
         rows: how many rows the block has, scalar int32.
+        training: whether Dropout drops units, BatchNormalization learns, and so on.
 
     Returns:
         (rows, 1) float32 probabilities.
     """
-    layers = [Layer(layer.kernel.value, layer.bias, layer.activation) for layer in network.layers]
-    return through(layers, index, value, rows)
-
-
-class Layer(NamedTuple):
-    """A Dense layer, its weights as variables or as constants."""
-
-    kernel: Any
-    """(inputs, units) float32."""
-    bias: Any
-    """(units,) float32."""
-    activation: Callable[[tf.Tensor], tf.Tensor]
-
-
-def through(layers: Sequence[Layer], index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """What the layers of a network give for one block: `apply`, which see."""
-    first, *rest = layers
-    outputs = first.activation(_product(index, value, rows, first.kernel) + first.bias)
+    first, *rest = network.layers
+    outputs = exact.activate(product(index, value, rows, first.kernel.value), first.bias, first.activation)
     for layer in rest:
-        outputs = layer.activation(_dense(outputs, layer.kernel) + layer.bias)
+        if exact.replaces(layer):
+            outputs = exact.dense(outputs, layer.kernel.value, layer.bias, layer.activation)
+        else:
+            outputs = layer(outputs, training=training)
     return outputs
 
 
-def _dense(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """What a Dense layer makes of (rows, inputs) before its bias: (rows, units)."""
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def product(some: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return _matmul(upstream, tf.transpose(weights)), _matmul(tf.transpose(some), upstream)
-
-        return _matmul(some, weights), gradient
-
-    return product(inputs, kernel)
-
-
-def _matmul(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """`tf.matmul` of two matrices, with sums of at most `_DEEPEST` terms at a time."""
-    if left.shape[1] is not None and left.shape[1] <= _DEEPEST:
-        return tf.matmul(left, right)
-    padding = -tf.shape(right)[0] % _DEEPEST
-    left = tf.reshape(tf.pad(left, [[0, 0], [0, padding]]), [tf.shape(left)[0], -1, _DEEPEST])
-    right = tf.reshape(tf.pad(right, [[0, padding], [0, 0]]), [-1, _DEEPEST, right.shape[1]])
-    return tf.reduce_sum(tf.matmul(tf.transpose(left, [1, 0, 2]), right), axis=0)
-
-
-def _product(index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """The block as a (rows, columns) matrix times a (columns, units) kernel, with a gradient to the kernel alone."""
+def product(index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, kernel: Any) -> tf.Tensor:
+    """Multiply the block, as a (rows, columns) matrix, by a (columns, units) kernel; only the kernel has a gradient."""
     shape = tf.stack([tf.cast(rows, tf.int64), kernel.shape[0]])
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def product(some: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    def multiply(some: tf.Tensor) -> tuple[tf.Tensor, Any]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             return tf.raw_ops.SparseTensorDenseMatMul(
                 a_indices=index, a_values=value, a_shape=shape, b=upstream, adjoint_a=True
@@ -132,14 +96,14 @@ def _product(index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, kernel: tf.Ten
         return tf.raw_ops.SparseTensorDenseMatMul(a_indices=index, a_values=value, a_shape=shape, b=some), gradient
 
     units = kernel.shape[1]
-    return tf.concat([product(kernel[:, start : start + _WIDEST]) for start in range(0, units, _WIDEST)], axis=1)
+    return tf.concat([multiply(kernel[:, start : start + _WIDEST]) for start in range(0, units, _WIDEST)], axis=1)
 
 
 def predict(network: keras.Sequential, features: Features) -> NDArray[np.float32]:
-    """The probability that each row is positive, (rows,) float32."""
+    """Return the probability that each row is positive, (rows,) float32."""
     index, value, label = blocks(features, PREDICT_ROWS)
     outputs = [
-        apply(network, index[batch], value[batch], min(PREDICT_ROWS, len(label) - batch * PREDICT_ROWS))
+        apply(network, index[batch], value[batch], min(PREDICT_ROWS, len(label) - batch * PREDICT_ROWS), training=False)
         for batch in range(len(index))
     ]
     return np.concatenate(outputs)[:, 0]

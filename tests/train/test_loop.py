@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -55,32 +56,60 @@ def keras_fit(
     return logs
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "count", "hidden"),
-    [
-        ("rmsprop", 640, [16, 16]),
-        ("rmsprop", 603, [16, 16]),
-        ("adam", 640, [16, 16]),
-        ("adam", 603, [40]),
-    ],
-)
-def test_the_loop_does_what_fit_does(settings: Train, optimizer: str, count: int, hidden: list[int]) -> None:
-    settings = settings.model_copy(update={"optimizer": optimizer, "hidden_units": hidden})
-    rest, holdout = features(count), features(300, seed=2)
-    expected = network.build(COLUMNS, settings)
-    history = keras_fit(expected, rest, holdout, 4, settings)
+def check_against_fit(build: Callable[[], keras.Sequential], settings: Train, rows_of_training: int) -> None:
+    """Train two networks that `build` makes, with Keras's `fit` and with the loop, and compare them."""
+    rest, holdout = features(rows_of_training), features(300, seed=2)
+    expected = build()
+    history = pd.DataFrame(keras_fit(expected, rest, holdout, 4, settings))
 
     write_features(rest, "train", 1)
     write_features(holdout, "test", 1)
-    trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
+    trainer = loop.Trainer(build(), settings)
     logs = trainer.fit(rows.split_rows("train"), 4, rows.split_rows("test"))
 
     for ours, theirs in zip(trainer.network.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    pd.testing.assert_frame_equal(
-        logs.drop(columns="epoch"), pd.DataFrame(history)[logs.columns[1:]], atol=1e-4, rtol=0
-    )
-    assert history[-1]["loss"] < history[0]["loss"]  # something was learnt, so the agreement says something
+    pd.testing.assert_frame_equal(logs.drop(columns="epoch"), history[logs.columns[1:]], atol=1e-4, rtol=0)
+    assert logs.loss.iloc[-1] < logs.loss.iloc[0]  # it learned, so that the agreement means something
+
+
+@pytest.mark.parametrize(
+    ("count", "changes"),
+    [
+        (640, {}),
+        (603, {}),
+        (640, {"optimizer": "adam"}),
+        (603, {"optimizer": "adam", "hidden_units": [40]}),
+        (603, {"dropout": 0.3, "l2": 0.01, "hidden_units": [300, 16]}),
+    ],
+)
+def test_the_loop_does_what_fit_does(settings: Train, count: int, changes: dict[str, object]) -> None:
+    settings = settings.model_copy(update=changes)
+    check_against_fit(lambda: network.build(COLUMNS, settings), settings, count)
+
+
+def test_any_keras_layer_may_follow_the_first(settings: Train) -> None:
+    """A network with layers that params.yaml does not offer, as a reader of the README would add them."""
+
+    def build() -> keras.Sequential:
+        keras.utils.set_random_seed(settings.seed)
+        made = keras.Sequential(
+            [
+                keras.Input((COLUMNS,)),
+                keras.layers.Dense(24, use_bias=False),
+                keras.layers.BatchNormalization(),
+                keras.layers.Activation("relu"),
+                keras.layers.Dropout(0.2),
+                keras.layers.Dense(48, "tanh", activity_regularizer="l2"),
+                keras.layers.Reshape((6, 8)),
+                keras.layers.LSTM(4),
+                keras.layers.Dense(1, "sigmoid"),
+            ]
+        )
+        made.compile("adam", "binary_crossentropy", metrics=["binary_accuracy"])
+        return made
+
+    check_against_fit(build, settings, 603)
 
 
 def test_seven_parts_give_what_one_gives_in_the_same_order(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -96,6 +97,17 @@ def test_a_text_has_the_probability_of_its_words(
     np.testing.assert_allclose(answer(list(texts)), expected, atol=1e-6)
     np.testing.assert_allclose(answer(list(texts)[2:3]), expected[2:3], atol=1e-6)
     assert answer([]).shape == (0,)
+
+
+def test_layers_other_than_dense_are_part_of_it(folder: Path) -> None:
+    """Their weights too: the batch's moments that BatchNormalization has learned."""
+    layers = [keras.layers.Dense(8, use_bias=False), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
+    model = keras.Sequential([keras.Input((len(WORDS),)), *layers, keras.layers.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    rows = dense(list(KERAS.values()))
+    model.fit(rows, np.arange(len(rows)) % 2, epochs=3, verbose=0)
+    write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
+    np.testing.assert_allclose(load()(list(KERAS)), model.predict(rows, verbose=0)[:, 0], atol=1e-6)
 
 
 def test_every_word_counts_and_none_counts_twice(settings: Train) -> None:
