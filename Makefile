@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro report plots audit bench bench-scale bench-predict test fuzz verify kills lint format lock
+.PHONY: help install .venv repro report plots audit bench bench-scale bench-predict caching test fuzz verify kills lint format lock
 
 help:  ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 
 bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: benchmarks/predict.md
 	@python -m benchmarks.predict
+
+caching: install  ## Write docs/caching.md: which stages run again after which change (about ten minutes)
+	@python -m checks.caching
 
 test: install  ## Run the tests
 	@pytest
