@@ -1,7 +1,7 @@
-"""Stands in for Python in a DVC pipeline: `clock.py TIMES -m stages.NAME` runs the stage under `stage_times`.
+"""Replaces Python in a DVC pipeline: `clock.py TIMES -m stages.NAME` runs the stage under `stage_times`.
 
-It appends a line of JSON to the file TIMES: the stage, when its process began and ended (seconds since 1970), and what
-`stage_times` printed. It imports next to nothing, not even pathlib, since its own start counts as DVC's time.
+It appends a line of JSON to the file TIMES: the stage, when its process began and ended (seconds since 1970), and the
+output of `stage_times`. It imports as little as possible, because its own start counts as the time of DVC.
 """
 
 import os
@@ -10,7 +10,7 @@ import time
 
 
 def main() -> None:
-    """Run the stage in a process of its own, its output kept in a file beside TIMES."""
+    """Run the stage in another process, and keep its output in a file next to TIMES."""
     times, _, module = sys.argv[1:]
     name = module.removeprefix("stages.")
     report = f"{times}.{name}"

@@ -1,7 +1,7 @@
-"""fastText, supervised, on the reviews as words: all words that they hold, not the 10,000 most frequent alone.
+"""Run supervised fastText on the reviews as text, with all words instead of the 10,000 most frequent.
 
-As many epochs as the others, vectors as wide as their first layer, else fastText's defaults. It trains on the 15,000
-rows of the hold-out run, validates nothing, and is tested on the test split.
+It has the same number of epochs as the others, vectors of the width of their first layer, and the defaults of fastText
+otherwise. It trains on the 15,000 rows of the hold-out run without validation, and is tested on the test split.
 """
 
 import os
@@ -18,7 +18,7 @@ from stages.contracts.reviews import read_reviews, read_vocabulary
 
 
 def write(path: Path, split: str, first: int) -> None:
-    """Write the reviews of a split from row `first` on, as fastText reads them: a line each, its label in front."""
+    """Write the reviews of a split from row `first` on for fastText: a line each, with its label in front."""
     words = np.array(read_vocabulary(), dtype=object)
     with path.open("w", encoding="utf-8") as file:
         for reviews in read_reviews(split, rows=1_000_000):

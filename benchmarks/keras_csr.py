@@ -1,4 +1,4 @@
-"""The notebook's network and `model.fit`, but on this project's CSR matrices."""
+"""Run the network of the notebook and `model.fit` on the CSR matrices of this project."""
 
 import time
 
@@ -9,12 +9,12 @@ from benchmarks.notebook import EpochEnds, network
 
 
 def sparse_network() -> keras.Sequential:
-    """The notebook's network with an input that takes sparse rows."""
+    """Return the network of the notebook with a sparse input."""
     return network(keras.Input((reference.NUM_WORDS,), sparse=True))
 
 
 def main() -> dict[str, float]:
-    """The notebook's two runs, from the features to testing."""
+    """Train both networks of the notebook from the features, and test the second."""
     reference.check()
     keras.utils.set_random_seed(reference.SEED)
     train, test = reference.features("train"), reference.features("test")

@@ -1,4 +1,4 @@
-"""One process, measured from outside: how long it took, its peak memory, what it printed and when."""
+"""Measure a process from outside: its time, its peak memory, and what it printed when."""
 
 import json
 import os
@@ -19,17 +19,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Measured:
-    """What a process did."""
+    """The measurements of a process."""
 
     seconds: float
     """From its start to its end."""
     peak_bytes: int
-    """Resident memory of the largest process among it and its descendants, at that one's peak."""
+    """Peak resident memory of the largest process: the process itself or one of its descendants."""
     lines: list[tuple[float, str]]
-    """What it printed, each line with the seconds since its start."""
+    """The lines that it printed, each with the seconds since its start."""
 
     def figures(self) -> dict[str, Any]:
-        """What `report` printed."""
+        """Return the figures that `report` printed."""
         content: dict[str, Any] = json.loads(self.lines[-1][1])
         return content
 
@@ -37,19 +37,19 @@ class Measured:
 def process(command: Sequence[str], folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> Measured:
     """Run a command to its end.
 
-    The caller should be small: on Linux, what a process had resident counts towards those that it starts.
+    Call it from a small process: on Linux, the memory of a process counts towards the processes that it starts.
 
     Args:
         command: program and arguments.
-        folder: its working directory.
-        environment: added to this process's own.
+        folder: the working directory.
+        environment: variables to add to the environment of this process.
 
     Raises:
-        UserError: it failed; the text is what it said on stderr.
+        UserError: the command failed. The message holds its stderr.
     """
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         began = time.perf_counter()
-        # PYTHONPATH, so that this project's modules are found from any folder.
+        # PYTHONPATH, so that Python finds the modules of this project from any folder.
         child = subprocess.Popen(
             command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
             stdout=subprocess.PIPE, stderr=errors, text=True,
@@ -79,14 +79,14 @@ def module(name: str, *arguments: str, folder: Path = ROOT) -> Measured:
 
 
 def report(main: Callable[[], Mapping[str, Any]]) -> None:
-    """Run `main`, and print the figures that it returns as the last line, in JSON."""
+    """Run `main`, and print the figures that it returns as JSON in the last line."""
     with errors_in_a_line():
         print(json.dumps(main()), flush=True)
 
 
 @contextmanager
 def errors_in_a_line() -> Iterator[None]:
-    """End the program with a line for an error that a user can mend."""
+    """End the program with one line for a user's mistake."""
     try:
         yield
     except UserError as error:

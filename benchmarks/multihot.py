@@ -1,4 +1,4 @@
-"""This project's own vectorize and train, called in one process: imports and DVC aside."""
+"""Measure vectorize and train of this project in one process, without imports and DVC."""
 
 import io
 import shutil
@@ -22,7 +22,7 @@ from stages.vectorize import __main__ as stage
 
 
 class _EpochEnds(io.StringIO):
-    """Notes when the loop prints an epoch's line: `epoch 1/20  loss ...`."""
+    """Record when the loop prints the line of an epoch: `epoch 1/20  loss ...`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _EpochEnds(io.StringIO):
 
 
 def vectorize() -> dict[str, float]:
-    """Seconds of the whole stage (read, encode, write), and of encoding alone, both splits."""
+    """Return the seconds of the whole stage (read, encode, write) and of encoding alone, for both splits."""
     encoding: list[float] = []
 
     def timed(encode: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,7 +59,7 @@ def vectorize() -> dict[str, float]:
 
 
 def train() -> dict[str, float]:
-    """Seconds of tracing, then of the hold-out run: an epoch, and all of them."""
+    """Return the seconds of tracing, of an epoch of the hold-out run, and of all its epochs."""
     settings = params.load().train
     training = rows.split_rows("train")
     holdout, rest = rows.hold_out(training, settings.holdout_rows)
@@ -76,7 +76,7 @@ def train() -> dict[str, float]:
 
 
 def main() -> dict[str, float]:
-    """Vectorize, then train."""
+    """Measure both stages."""
     reference.check()
     return vectorize() | train()
 

@@ -1,6 +1,6 @@
-"""The notebook as it is written: dense float64 rows made one by one, `model.fit`.
+"""Run the notebook as it is written: dense float64 rows, made one by one, and `model.fit`.
 
-Two matrices of 25,000 x 10,000 float64 are 4 GB; with what Keras copies, 9 GB are resident.
+Two matrices of 25,000 x 10,000 float64 are 4 GB. With the copies that Keras makes, 9 GB are resident.
 """
 
 import time
@@ -17,27 +17,27 @@ from benchmarks import measure, reference
 
 
 class EpochEnds(keras.callbacks.Callback):  # type: ignore[misc]
-    """Notes when training began, and when each epoch ended, its validation included."""
+    """Record when training began and when each epoch ended, with its validation."""
 
     def __init__(self) -> None:
         super().__init__()
         self.times: list[float] = []
 
     def on_train_begin(self, *_: Any) -> None:
-        """Start to count."""
+        """Record the start."""
         self.times = [time.perf_counter()]
 
     def on_epoch_end(self, *_: Any) -> None:
-        """Count one."""
+        """Record the end of an epoch."""
         self.times.append(time.perf_counter())
 
     def median(self) -> float:
-        """Seconds an epoch, without the first, in which Keras builds its graph."""
+        """Return the median seconds per epoch, without the first, in which Keras builds its graph."""
         return float(np.median(np.diff(self.times)[1:]))
 
 
 def vectorize_sequences(sequences: Sequence[list[int]], dimension: int = 10000) -> NDArray[np.float64]:
-    """A one for each word that a review holds."""
+    """Return dense multi-hot rows: (reviews, dimension)."""
     results = np.zeros((len(sequences), dimension))
     for i, sequence in enumerate(sequences):
         results[i, sequence] = 1.0
@@ -45,7 +45,7 @@ def vectorize_sequences(sequences: Sequence[list[int]], dimension: int = 10000) 
 
 
 def network(*inputs: Any) -> keras.Sequential:
-    """The notebook's network, compiled, with fresh weights; `inputs` go in front of its layers."""
+    """Return the compiled network of the notebook with new weights; `inputs` come before its layers."""
     hidden = [layers.Dense(16, activation="relu") for _ in range(2)]
     model = keras.Sequential([*inputs, *hidden, layers.Dense(1, activation="sigmoid")])
     model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["accuracy"])
@@ -53,9 +53,9 @@ def network(*inputs: Any) -> keras.Sequential:
 
 
 def main() -> dict[str, float]:
-    """The notebook, from loading to testing."""
+    """Run the notebook, from loading to testing."""
     keras.utils.set_random_seed(reference.SEED)
-    # Keras would look for the file in its cache, and accept no other bytes than its own.
+    # Keras would look for the file in its cache, and accept its own bytes only.
     with mock.patch("keras.src.datasets.imdb.get_file", return_value=str(reference.reviews())):
         (train_data, train_labels), (test_data, test_labels) = keras.datasets.imdb.load_data(num_words=10000)
 

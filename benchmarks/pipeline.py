@@ -1,6 +1,6 @@
-"""The whole `dvc repro`, cold and with nothing to do, in a copy of the repository.
+"""Measure the whole `dvc repro`, cold and with nothing to do, in a copy of the repository.
 
-A second cold run has `.venv/bin/python`, which dvc.yaml's commands call, replaced by clocks: where does the time go?
+In a second cold run, `benchmarks.clock` replaces `.venv/bin/python`, to measure where the time goes.
 """
 
 import json
@@ -25,7 +25,7 @@ _EMPTY = "stages:\n" + "".join(f"  {name}:\n    cmd: 'true'\n    deps: [nothing]
 
 
 def copy(folder: Path) -> None:
-    """Copy what is, or could be, in git to `folder`, and make it a repository without cache or results."""
+    """Copy the files that git tracks or could track to `folder`, and make it a repository without cache and results."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=measure.ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
@@ -36,9 +36,9 @@ def copy(folder: Path) -> None:
 
 
 def empty(folder: Path) -> None:
-    """Make a pipeline of four stages that do nothing, with this project's settings of DVC, and run it once.
+    """Make a pipeline of four stages that do nothing, with the DVC settings of this project, and run it once.
 
-    Each depends on a file: DVC takes a stage without any dependency for changed every time.
+    Each stage depends on a file, because DVC always runs a stage that has no dependency.
     """
     subprocess.run(["git", "init", "--quiet", folder], check=True)
     shutil.copytree(measure.ROOT / ".dvc", folder / ".dvc", ignore=lambda *_: {"cache", "tmp", "plots"})
@@ -48,7 +48,7 @@ def empty(folder: Path) -> None:
 
 
 def repro(folder: Path, stages: int, **environment: str) -> measure.Measured:
-    """Run `dvc repro`, which should run so many stages."""
+    """Run `dvc repro`, and check how many stages it runs."""
     mirror, mark, digest = os.environ.get("IMDB_MIRROR", "").partition("#")
     if mirror and "://" not in mirror:
         environment["IMDB_MIRROR"] = f"{(measure.ROOT / mirror).resolve()}{mark}{digest}"
@@ -65,7 +65,7 @@ def repro(folder: Path, stages: int, **environment: str) -> measure.Measured:
 
 
 def accuracy(folder: Path) -> float:
-    """What `evaluate` found on IMDB's test split."""
+    """Return the accuracy on the test split of IMDB."""
     metrics = json.loads((folder / METRICS).read_text())
     if metrics["source"] != "imdb":
         raise UserError(f"the pipeline ran on the source {metrics['source']}, expected imdb: set IMDB_MIRROR")
@@ -73,7 +73,7 @@ def accuracy(folder: Path) -> float:
 
 
 def idle(folder: Path) -> dict[str, float]:
-    """Seconds of a `dvc repro` with nothing to do: in `folder`, and in an empty pipeline, in turns."""
+    """Return the seconds of a `dvc repro` with nothing to do, in `folder` and in an empty pipeline, in turns."""
     with tempfile.TemporaryDirectory() as other:
         empty(Path(other))
         seconds = [[repro(place, 0).seconds for place in (folder, Path(other))] for _ in range(_IDLE_ROUNDS)]
@@ -82,14 +82,14 @@ def idle(folder: Path) -> dict[str, float]:
 
 
 def breakdown(folder: Path) -> dict[str, dict[str, float]]:
-    """Seconds by stage and kind of a cold run; what is in no stage's process is DVC's (and a shell's).
+    """Return the seconds of a cold run by stage and kind. Time outside the stages' processes is that of DVC.
 
-    DVC's time after a stage is that stage's: hashing and keeping what it wrote, and looking at the next.
+    The time of DVC after a stage belongs to that stage: DVC hashes and caches the outputs then.
     """
     times = folder / ".dvc" / "times"
     python = folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    # -I -S: the clock itself should start quickly.
+    # -I -S, so that the clock itself starts quickly.
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{clock.__file__}" "{times}" "$@"\n')
     python.chmod(0o755)
     began = time.time()
@@ -105,14 +105,16 @@ def breakdown(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def main() -> dict[str, Any]:
-    """Measure all of it."""
+    """Run all measurements."""
     with tempfile.TemporaryDirectory() as folder:
         copy(Path(folder))
         cold = repro(Path(folder), len(STAGES))
         figures = {"whole": cold.seconds, "accuracy": accuracy(Path(folder)), **idle(Path(folder))}
     with tempfile.TemporaryDirectory() as folder:
         copy(Path(folder))
-        return figures | {"stages": breakdown(Path(folder))}
+        stages = breakdown(Path(folder))
+        evaluate = sum(seconds for kind, seconds in stages["evaluate"].items() if kind != "dvc")
+        return figures | {"stages": stages, "evaluate": evaluate}
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""Synthetic reviews, a few and many, through `python -m stages.predict`: `make bench-predict` writes predict.md.
+"""Measure `python -m stages.predict` on one sentence and on synthetic reviews: `make bench-predict` writes predict.md.
 
-Each round asks the model in models/ about both files; what few reviews take besides their share of the time is the
-start. Three rounds take about a minute, and 130 MB of disk while they last.
+Each round predicts one sentence, a small and a large file with the model in models/. The difference between the two
+files gives the reviews per second without the start. Three rounds take about a minute, and 130 MB of disk.
 """
 
 import argparse
-import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import measure, table
+from benchmarks import measure
 from stages.params import Synthetic
 
 FEW, MANY = 10_000, 100_000
@@ -20,33 +20,27 @@ PAGE = Path(__file__).with_name("predict.md")
 
 
 class Round(NamedTuple):
-    """Both files once."""
+    """The measurements of a round."""
 
+    tensorflow: measure.Measured
+    """`python -c "import tensorflow"`, to compare with."""
+    sentence: measure.Measured
     few: measure.Measured
     many: measure.Measured
 
     @property
     def rate(self) -> float:
-        """Reviews a second after the start."""
+        """Reviews per second after the start."""
         return (len(self.many.lines) - len(self.few.lines)) / (self.many.seconds - self.few.seconds)
-
-    @property
-    def start(self) -> float:
-        """Seconds until the first review is read."""
-        return self.few.seconds - len(self.few.lines) / self.rate
 
 
 def write_reviews(path: Path, rows: int) -> float:
-    """Write the first of `MANY` synthetic reviews, a line each, and return how many words they have.
-
-    Args:
-        path: a .txt.
-        rows: at most `MANY`.
+    """Write the first `rows` of `MANY` synthetic reviews to a .txt file, one per line.
 
     Returns:
-        The mean.
+        The mean number of words.
     """
-    from stages.download import synthetic  # here: what this process holds would count towards those that it starts
+    from stages.download import synthetic  # here, because the memory of this process counts towards its children
 
     corpus = synthetic.load(Synthetic(seed=1, train_rows=MANY, test_rows=2))
     written = words = 0
@@ -60,48 +54,57 @@ def write_reviews(path: Path, rows: int) -> float:
 
 
 def run(few: Path, many: Path) -> Round:
-    """Ask about both files."""
-    return Round(*(measure.module("stages.predict", "--file", str(path)) for path in (few, many)))
+    """Measure a round."""
+    return Round(
+        measure.process([sys.executable, "-c", "import tensorflow"]),
+        measure.module("stages.predict", "a fine film"),
+        measure.module("stages.predict", "--file", str(few)),
+        measure.module("stages.predict", "--file", str(many)),
+    )
 
 
 def page(machine: str, words: float, rounds: Sequence[Round]) -> str:
-    """All of predict.md.
+    """Return the content of predict.md.
 
     Args:
-        machine: what it ran on.
-        words: in a review of the larger file, on average.
+        machine: the processor and the versions.
+        words: the mean number of words of a review in the larger file.
         rounds: at least one.
     """
+    import pandas as pd
+
+    from benchmarks import table
+
+    tensorflow, sentence, few, many = zip(*rounds, strict=True)
     rows = [
-        [f"{len(each[0].lines):,}", _spread([one.seconds for one in each]), _megabytes(each)]
-        for each in zip(*rounds, strict=True)
+        ['`python -c "import tensorflow"`', tensorflow],
+        ["one sentence", sentence],
+        [f"{len(few[0].lines):,} reviews", few],
+        [f"{len(many[0].lines):,} reviews", many],
     ]
-    rates, starts = [each.rate for each in rounds], [each.start for each in rounds]
+    cells = [
+        [name, table.spread([one.seconds for one in each], ".2f"), f"{max(one.peak_bytes for one in each) / 1e6:,.0f}"]
+        for name, each in rows
+    ]
+    rates = [each.rate for each in rounds]
+    ratios = [each.sentence.seconds / each.tensorflow.seconds for each in rounds]
     return "\n".join([
-        "# Asking about many reviews\n\n`make bench-predict` wrote this page.\n",
+        "# Predictions for new text\n\n`make bench-predict` wrote this page.\n",
         f"{machine}\n",
-        f"**{_spread(rates, ',.0f')} reviews a second**, of {words:.0f} words on average, after "
-        f"{_spread(starts)} s for the start.\n",
-        table.markdown(["reviews", "seconds", "peak MB"], rows),
-        "`python -m stages.predict --file reviews.txt`, its output read through a pipe: the whole process, with\n"
-        "interpreter, TensorFlow and model. Synthetic reviews, a line each: IMDB's lengths and words, no punctuation.\n"
-        "Reviews a second are the difference in reviews over the difference in seconds, round by round.\n"
-        f"Median (smallest-largest) of {len(rounds)} rounds; of memory, which is resident memory, the highest.\n",
+        f"**{table.spread(rates, ',.0f')} reviews per second**, of {words:.0f} words on average.\n"
+        f"One sentence takes **{table.spread(ratios, '.2f')}** of the time of `import tensorflow`.\n",
+        table.markdown(pd.DataFrame(cells, columns=["", "seconds", "peak MB"])),
+        "Seconds and resident memory are those of the whole process, `python -m stages.predict`, with its output read\n"
+        "through a pipe. The files are .txt files of synthetic reviews with the lengths and words of IMDB. The\n"
+        "reviews per second are the difference in reviews divided by the difference in seconds. Each cell is the\n"
+        f"median (range) of {len(rounds)} rounds. The memory is the maximum.\n",
     ])  # fmt: skip
 
 
-def _spread(values: Sequence[float], form: str = ".1f") -> str:
-    return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
-
-
-def _megabytes(runs: Sequence[measure.Measured]) -> str:
-    return f"{max(each.peak_bytes for each in runs) / 1e6:,.0f}"
-
-
 def main() -> None:
-    """Measure, and write predict.md."""
+    """Run the benchmark, and write predict.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often both files are read (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
     count, rounds = parser.parse_args().rounds, []
     with measure.errors_in_a_line(), tempfile.TemporaryDirectory() as folder:
         few, many = Path(folder) / "few.txt", Path(folder) / "many.txt"
@@ -109,12 +112,11 @@ def main() -> None:
         words = write_reviews(many, MANY)
         for number in range(1, count + 1):
             rounds.append(run(few, many))
-            print(f"round {number}/{count}  {rounds[-1].rate:,.0f} reviews a second", flush=True)
+            print(f"round {number}/{count}  {rounds[-1].rate:,.0f} reviews per second", flush=True)
         from benchmarks import reference
 
-        text = page(reference.machine(), words, rounds)
-        PAGE.write_text(text, encoding="utf-8")
-    print(f"\n{text}\n-> benchmarks/{PAGE.name}")
+        PAGE.write_text(page(reference.machine(), words, rounds), encoding="utf-8")
+    print(f"-> benchmarks/{PAGE.name}")
 
 
 if __name__ == "__main__":

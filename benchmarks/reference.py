@@ -1,6 +1,6 @@
-"""The run that every contender does, the data that it starts from, and the machine that it runs on.
+"""The reference run that all contenders do, its data, and the machine.
 
-As a program (`python -m benchmarks.reference`) it checks that all of that is there, and prints machine and versions.
+`python -m benchmarks.reference` checks that the data is there, and prints the machine and the versions.
 """
 
 import os
@@ -29,7 +29,7 @@ _PACKAGES = (
 
 
 def check() -> None:
-    """Raise a UserError unless data/ holds IMDB's features, made as the reference run makes them."""
+    """Raise a UserError unless data/ holds the features of IMDB with the parameters of the reference run."""
     if not FEATURES.is_dir():
         raise UserError(f"{FEATURES} is missing: run `make repro` first")
     if (name := read_source().name) != "imdb":
@@ -46,23 +46,23 @@ def check() -> None:
     }
     for key, (value, expected) in found.items():
         if value != expected:
-            raise UserError(f"{params.PARAMS}: {key} is {value}; the benchmark needs the reference run's {expected}")
+            raise UserError(f"{params.PARAMS}: {key} is {value}; expected {expected}, as in the reference run")
 
 
 def features(split: str) -> Features:
-    """A split of data/features, which is one part."""
+    """Return a split of data/features, which has one part."""
     (part,) = feature_parts(split)
     return read_part(part)
 
 
 def reviews() -> Path:
-    """Keras's imdb.npz: in `$IMDB_MIRROR`, Keras's cache or at Keras's address, as `download` finds it."""
+    """Return the path of imdb.npz, which `download` finds or downloads."""
     cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
     return mirror.find("imdb", [str(cache), imdb.ADDRESS], [imdb.REVIEWS])[0]
 
 
 def machine() -> str:
-    """Processor, memory and versions; nothing that names the machine."""
+    """Return the processor, the memory and the versions, but no name of the machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     versions = [f"{name} {found}" for name in _PACKAGES if (found := _version(name))]
     return (

@@ -1,20 +1,22 @@
-"""All contenders in turns, each in a process of its own: `make bench` writes benchmarks/results.md.
+"""Measure the notebook, other libraries and this project side by side: `make bench` writes benchmarks/results.md.
 
-Three rounds take about ten minutes on two cores, and the notebook 9 GB of memory.
+Each runs in its own process, in turns. Three rounds take about ten minutes on two cores; the notebook takes 9 GB of
+memory.
 """
 
 import argparse
-import statistics
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from benchmarks import measure, table
 
 RESULTS = Path(__file__).with_name("results.md")
 OURS = "this project"
 CONTENDERS = {
-    # What a later process says of the same figure is what counts: `pipeline` has the whole run.
+    # Figures of a later process replace those of an earlier one: `pipeline` measures the whole run.
     OURS: [["multihot"], ["pipeline"]],
     "notebook (dense float64, `fit`)": [["notebook"]],
     "Keras `fit` on CSR": [["keras_csr"]],
@@ -40,25 +42,26 @@ KINDS = {
 }  # fmt: skip
 
 NOTES = """\
-Median (smallest-largest) of the rounds, and the median as a ratio to this project's: above 1x is slower, or more.
+Each cell is the median (range) of the rounds, and the ratio of the median to that of this project. Above 1x is slower
+or more.
 
-- All do the reference run: 10,000 columns, 20 epochs of 512 on 15,000 rows. The notebook, Keras and this project
-  validate on 10,000 rows every epoch, then train a new network for 4 epochs on 25,000 rows, which is the one tested.
-  scikit-learn and fastText validate nothing, and are tested as trained on the 15,000.
-- vectorize: 50,000 reviews; reading and writing count for this project ({encode:.2g} s of it is encoding), for the
-  notebook only its loop. Imports aside.
-- epoch: median of epochs 2 to 20; for scikit-learn and fastText a 20th of their training, without validation.
-- 20 epochs: the call that trains. This project's from warm: building network and graph takes {trace:.2g} s once before
-  it; Keras's `fit` builds its graph within. `LogisticRegression` iterates until it converges, not for 20 epochs.
-- whole run: the process from start to end. This project's is a cold `dvc repro`; all others but the notebook start from
-  this project's features (fastText from its tokens), and make none.
-- peak memory: resident, of the largest process.
-- fastText sees all 88,584 words, not 10,000.
+- All do the reference run: 10,000 columns, 20 epochs with batches of 512 on 15,000 rows. The notebook, Keras and this
+  project validate on 10,000 rows after each epoch. Then they train a new network for 4 epochs on 25,000 rows, and test
+  it. scikit-learn and fastText do not validate, and are tested as trained on the 15,000 rows.
+- vectorize: 50,000 reviews, without imports. For this project, reading and writing count ({encode:.2g} s are
+  encoding). For the notebook, only its loop counts.
+- epoch: the median of epochs 2 to 20. For scikit-learn and fastText, a 20th of their training, without validation.
+- 20 epochs: the call that trains. This project builds its network and graph before this call ({trace:.2g} s); `fit` of
+  Keras builds its graph during the call. `LogisticRegression` iterates until it converges.
+- whole run: the process from start to end. For this project, a cold `dvc repro`. All others except the notebook start
+  from the features of this project (fastText from its tokens).
+- peak memory: resident memory of the largest process.
+- fastText uses all 88,584 words instead of 10,000.
 """
 
 
 def measure_round(number: int, rounds: int, names: list[str]) -> dict[str, dict[str, Any]]:
-    """Every contender once."""
+    """Measure each contender once."""
     figures: dict[str, dict[str, Any]] = {}
     for name in names:
         figures[name] = {}
@@ -73,71 +76,69 @@ def measure_round(number: int, rounds: int, names: list[str]) -> dict[str, dict[
 
 
 def contenders(rounds: list[dict[str, dict[str, Any]]]) -> str:
-    """The table of contenders by figure."""
+    """Return the table of contenders: a row for each, a column for each figure."""
 
     def values(name: str, key: str) -> list[float]:
         return [each[name][key] for each in rounds if key in each[name]]
 
-    rows = [
-        [
-            name,
-            *(
-                table.cell(values(name, key), values(OURS, key), ".4f" if key == "accuracy" else ".3g")
-                for key in COLUMNS
-            ),
+    cells = {
+        title: [
+            table.cell(values(name, key), values(OURS, key), ".4f" if key == "accuracy" else ".3g")
+            for name in rounds[0]
         ]
-        for name in rounds[0]
-    ]
-    return table.markdown(["", *COLUMNS.values()], rows)
+        for key, title in COLUMNS.items()
+    }
+    return table.markdown(pd.DataFrame({"": list(rounds[0]), **cells}))
 
 
 def reach(rounds: list[dict[str, dict[str, Any]]]) -> str:
-    """What this project takes of what others take, beside the most that it is meant to take."""
+    """Return the table of ratios to other contenders, each next to its target."""
     lines = [
         ("epoch with validation, of the notebook's", "epoch", NOTEBOOK, "epoch", 0.1),
         ("20 epochs with validation, of `MLPClassifier`'s without", "fit", MLP, "fit", 1),
         ("vectorize, of the notebook's loop", "vectorize", NOTEBOOK, "vectorize", 0.1),
-        ("cold `dvc repro`, of the notebook's whole run", "whole", NOTEBOOK, "whole", 0.4),
+        ("cold `dvc repro`, of the notebook's whole run", "whole", NOTEBOOK, "whole", 0.3),
+        ("`evaluate`, of the notebook's whole run", "evaluate", NOTEBOOK, "whole", 0.076),
         ("peak memory, of the notebook's", "memory", NOTEBOOK, "memory", 0.12),
         ("`dvc repro` with nothing to do, of an empty pipeline's", "idle", OURS, "idle_empty", 1.5),
     ]
     rows = []
     for label, ours, other, theirs, most in lines:
         ratios = [each[OURS][ours] / each[other][theirs] for each in rounds]
-        rows.append([label, f"{statistics.median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})", f"{most:g}"])
-    return table.markdown(["this project's", "ratio within a round", "at most"], rows)
+        rows.append([label, table.spread(ratios, ".3f"), f"{most:g}"])
+    return table.markdown(pd.DataFrame(rows, columns=["this project's", "ratio within a round", "at most"]))
 
 
 def stages(rounds: list[dict[str, dict[str, Any]]]) -> str:
-    """The table of a cold `dvc repro` by stage and by what takes the time."""
-    seconds = table.medians([each[OURS]["stages"] for each in rounds])
-    total = {kind: sum(row.get(kind, 0.0) for row in seconds.values()) for kind in KINDS}
-    rows = [
-        [name, *(f"{row[kind]:.2f}" if kind in row else "" for kind in KINDS), f"{sum(row.values()):.2f}"]
-        for name, row in {**seconds, "all": total}.items()
-    ]
-    return table.markdown(["seconds", *KINDS.values(), "all"], rows)
+    """Return the table of a cold `dvc repro`: median seconds by stage and by kind of work."""
+    tables = [pd.DataFrame(each[OURS]["stages"]).T[list(KINDS)] for each in rounds]
+    seconds = pd.concat(tables).groupby(level=0, sort=False).median()
+    seconds.loc["all"] = seconds.sum()
+    seconds["all"] = seconds.sum(axis="columns")
+    text = seconds.map(lambda value: "" if pd.isna(value) else f"{value:.2f}")
+    return table.markdown(text.rename(columns=KINDS).rename_axis("seconds").reset_index())
 
 
 def page(machine: str, rounds: list[dict[str, dict[str, Any]]]) -> str:
-    """All of results.md."""
-    ours = table.medians([{OURS: {key: each[OURS][key] for key in ("encode", "trace")}} for each in rounds])[OURS]
-    without = "" if "fastText" in rounds[0] else "- fastText is left out: it is not installed here.\n"
+    """Return the content of results.md."""
+    encode, trace = pd.DataFrame([each[OURS] for each in rounds])[["encode", "trace"]].median()
+    without = "" if "fastText" in rounds[0] else "- fastText is left out, because it is not installed.\n"
+    notes = NOTES.format(encode=encode, trace=trace)
     return "\n".join([
         f"# Side by side\n\n`make bench` wrote this page.\n\n{machine}\n",
         f"## Contenders\n\n{contenders(rounds)}",
-        f"{NOTES.format(**ours)}- Rounds: {len(rounds)}, each of all contenders one after the other.\n{without}",
+        f"{notes}- Rounds: {len(rounds)}, each of all contenders in turn.\n{without}",
         f"## Reach\n\n{reach(rounds)}",
         f"## Where a cold `dvc repro` spends its time\n\n{stages(rounds)}",
-        "What DVC does after a stage (hashing, keeping what it wrote, looking at the next) is in that stage's row.\n"
-        "Drawing the figures is computing, and so is parsing JSON. The end of a process counts with its imports.\n",
+        "The column DVC is the time after a stage: DVC hashes and caches its outputs, and looks at the next stage.\n"
+        "Drawing the figures is computing. The end of a process counts with its imports.\n",
     ])  # fmt: skip
 
 
 def main() -> None:
-    """Measure, and write results.md."""
+    """Run the benchmark, and write results.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
     count = parser.parse_args().rounds
     with measure.errors_in_a_line():
         machine = measure.module("benchmarks.reference").figures()["machine"]

@@ -1,8 +1,8 @@
-"""More and more synthetic reviews through download, vectorize and train: `make bench-scale` writes benchmarks/scale.md.
+"""Measure download, vectorize and train on more and more synthetic reviews: `make bench-scale` writes scale.md.
 
-Each size runs in a temporary folder that is removed afterwards; the largest takes 3 GB of disk and some minutes.
-To keep it affordable, the hold-out run has 2 epochs and the final network 4, the first of which is not counted; and
-only small sizes, where a moment's noise is a large part, run more than once.
+Each size runs in a temporary folder. The largest takes 3 GB of disk and some minutes. The hold-out run has 2 epochs and
+the final network 4, of which the first does not count. Only small sizes run more than once, because noise is a larger
+part of their time.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from benchmarks import measure, table
+from benchmarks import measure
 
 SIZES = (25_000, 100_000, 400_000, 1_600_000)
 TEST_ROWS = 2_000
@@ -23,7 +23,7 @@ PAGE, PLOT = Path(__file__).with_name("scale.md"), Path(__file__).with_name("sca
 
 
 def write_params(folder: Path, rows: int) -> None:
-    """The reference run's parameters, but with so many synthetic training rows and few epochs."""
+    """Write the parameters of the reference run, but with `rows` synthetic training rows and few epochs."""
     yaml = YAML()
     params = yaml.load(measure.ROOT / "params.yaml")
     params["data"]["sources"] = ["synthetic"]
@@ -33,12 +33,12 @@ def write_params(folder: Path, rows: int) -> None:
 
 
 def repeats(rows: int) -> int:
-    """How often a size runs."""
+    """Return how often to run a size."""
     return max(1, min(5, 200_000 // rows))
 
 
 def run(rows: int) -> dict[str, float]:
-    """One size: microseconds a row of each stage (of train: a row and epoch), and each one's peak memory in MB."""
+    """Measure a size: for each stage the microseconds per row (for train per row and epoch) and the peak MB."""
     figures: dict[str, float] = {"rows": rows}
     with tempfile.TemporaryDirectory() as folder:
         write_params(Path(folder), rows)
@@ -52,46 +52,46 @@ def run(rows: int) -> dict[str, float]:
 
 
 def _work(measured: measure.Measured) -> float:
-    """Seconds of a stage without its imports."""
+    """Return the seconds of a stage without its imports."""
     kinds: dict[str, float] = measured.figures()
     return sum(kinds.values()) - kinds["import"]
 
 
 def _epoch(measured: measure.Measured) -> float:
-    """Seconds of a median epoch of the final network, without the first: `train` prints a line at each one's end."""
+    """Return the median seconds of an epoch of the final network, without the first, from the lines of `train`."""
     ends = [at for at, line in measured.lines if line.startswith("epoch")][-FINAL_EPOCHS:]
     return statistics.median(after - before for before, after in pairwise(ends))
 
 
 def page(machine: str, sizes: list[dict[str, float]]) -> str:
-    """All of scale.md: the ratios are to the first size."""
-    time_head = [f"{stage}, us a row" for stage in STAGES[:2]] + ["train, us a row and epoch"]
-    memory_head = [f"{stage}, peak MB" for stage in STAGES]
+    """Return the content of scale.md, with ratios to the first size."""
+    import pandas as pd  # here, because the memory of this process counts towards the processes that it starts
+
+    from benchmarks import table
+
     first = sizes[0]
-    rows = [
-        [
-            f"{each['rows']:,}",
-            *(f"{each[stage]:.1f}, {each[stage] / first[stage]:.2f}x" for stage in STAGES),
-            *(f"{each[f'{stage} memory']:,.0f}" for stage in STAGES),
-        ]
-        for each in sizes
-    ]
+    cells = {"training rows": [f"{each['rows']:,}" for each in sizes]}
+    for stage in STAGES:
+        unit = "us per row and epoch" if stage == "train" else "us per row"
+        cells[f"{stage}, {unit}"] = [f"{each[stage]:.1f}, {each[stage] / first[stage]:.2f}x" for each in sizes]
+    for stage in STAGES:
+        cells[f"{stage}, peak MB"] = [f"{each[f'{stage} memory']:,.0f}" for each in sizes]
     return "\n".join([
-        "# More and more rows\n\n`make bench-scale` wrote this page. Synthetic reviews.\n",
+        "# Time and memory by number of reviews\n\n`make bench-scale` wrote this page. The reviews are synthetic.\n",
         f"{machine}\n",
-        table.markdown(["training rows", *time_head, *memory_head], rows),
-        "Ratios are to the first size. Imports are not in the times; reading and writing are. Of train the median\n"
-        f"of epochs 2 to {FINAL_EPOCHS} of the final network counts, all rows, without validation; before them the\n"
-        f"hold-out run has 2 epochs, validated on 10,000 rows. Test rows: {TEST_ROWS:,}. Memory is resident memory.\n"
-        f"The stages ran {', '.join(str(repeats(int(each['rows']))) for each in sizes)} times, size by size: the\n"
-        "median time and the highest peak count.\n",
+        table.markdown(pd.DataFrame(cells)),
+        "Ratios are to the first size. The times include reading and writing, but no imports. The time of train is\n"
+        f"the median of epochs 2 to {FINAL_EPOCHS} of the final network, without validation. The hold-out run before\n"
+        f"it has 2 epochs. There are {TEST_ROWS:,} test rows. Memory is resident memory.\n"
+        f"The sizes ran {', '.join(str(repeats(int(each['rows']))) for each in sizes)} times. The table shows the\n"
+        "median time and the highest peak.\n",
         f"![Time per row and peak memory by training rows]({PLOT.name})\n",
     ])  # fmt: skip
 
 
 def plot(sizes: list[dict[str, float]], path: Path) -> None:
-    """Time per row and peak memory, a line for each stage."""
-    import matplotlib.pyplot as plt  # here: what this process holds would count towards those that it starts
+    """Draw time per row and peak memory, with a line for each stage."""
+    import matplotlib.pyplot as plt
 
     figure, (time, memory) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     rows = [each["rows"] for each in sizes]
@@ -100,7 +100,7 @@ def plot(sizes: list[dict[str, float]], path: Path) -> None:
             rows, [each[stage] for each in sizes], "o-", label=f"{stage}, per epoch" if stage == "train" else stage
         )
         memory.plot(rows, [each[f"{stage} memory"] for each in sizes], "o-", label=stage)
-    time.set(ylabel="microseconds a row", ylim=(0, None))
+    time.set(ylabel="microseconds per row", ylim=(0, None))
     memory.set(ylabel="peak memory, MB", ylim=(0, None))
     for axes in (time, memory):
         axes.set(xscale="log", xlabel="training rows", xticks=rows, xticklabels=[f"{each:,}" for each in rows])
@@ -112,7 +112,7 @@ def plot(sizes: list[dict[str, float]], path: Path) -> None:
 
 
 def main() -> None:
-    """Measure every size, and write scale.md and scale.png."""
+    """Run the benchmark, and write scale.md and scale.png."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="training rows (default: 25,000 to 1.6 M)")
     sizes = []

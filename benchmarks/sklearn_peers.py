@@ -1,6 +1,6 @@
-"""scikit-learn on this project's CSR matrices: `python -m benchmarks.sklearn_peers NAME`, a name in PEERS.
+"""Run scikit-learn on the CSR matrices of this project: `python -m benchmarks.sklearn_peers NAME`, a name in PEERS.
 
-They train on the 15,000 rows of the hold-out run, validate nothing, and are tested on the test split.
+It trains on the 15,000 rows of the hold-out run without validation, and is tested on the test split.
 """
 
 import sys
@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from benchmarks import measure, reference
 
 PEERS = {
-    # The same network; no regularization, and no end before the last epoch.
+    # The same network, without regularization and early stopping.
     "MLPClassifier": MLPClassifier(
         (16, 16), batch_size=reference.BATCH_SIZE, alpha=0, max_iter=reference.HOLDOUT_EPOCHS,
         n_iter_no_change=reference.HOLDOUT_EPOCHS, random_state=reference.SEED,
@@ -22,7 +22,7 @@ PEERS = {
 
 
 def main() -> dict[str, float]:
-    """Fit one of PEERS, and test it."""
+    """Train and test one of PEERS."""
     reference.check()
     name = sys.argv[1]
     peer = PEERS[name]

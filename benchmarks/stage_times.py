@@ -1,7 +1,7 @@
-"""Where one stage spends its time: `python -m benchmarks.stage_times NAME`, in the folder where DVC would run it.
+"""Where a stage spends its time: `python -m benchmarks.stage_times NAME`, in the folder in which DVC would run it.
 
-It runs the stage's `main` with clocks around imports and around what reads and writes files; the rest is computing.
-What a second thread reads while the first one computes does not count: the stage does not wait for it.
+It runs the `main` of the stage with clocks around imports and around the functions that read and write files. The rest
+is computing. Only the main thread counts, because the stage does not wait for what another thread reads ahead.
 """
 
 import builtins
@@ -22,7 +22,7 @@ KINDS = ("import", "read", "compute", "write")
 
 
 class Ledger:
-    """Seconds of the main thread by kind; what an inner kind takes does not count towards the outer one."""
+    """Seconds of the main thread by kind. The time of an inner kind does not count towards the outer kind."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(KINDS, 0.0)
@@ -31,7 +31,7 @@ class Ledger:
 
     @contextmanager
     def of(self, kind: str) -> Iterator[None]:
-        """Count what happens inside as `kind`."""
+        """Count the time inside the `with` block as `kind`."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -44,13 +44,16 @@ class Ledger:
             self._kinds.pop()
 
     def turn(self) -> None:
-        """Write down the time since the last turn."""
+        """Add the time since the last call to the current kind."""
         now = time.perf_counter()
         self.seconds[self._kinds[-1]] += now - self._since
         self._since = now
 
     def function(self, kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function`, counted as `kind`: a generator that it returns too, but not one that it is given."""
+        """Wrap a function so that its time counts as `kind`.
+
+        This includes a generator that it returns. A generator that it is given counts as computing.
+        """
 
         @functools.wraps(function)
         def counted(*arguments: Any, **named: Any) -> Any:
@@ -71,14 +74,14 @@ class Ledger:
             yield item
 
     def files(self, module: ModuleType) -> None:
-        """Count a module's functions by their names: read_..., write_..."""
+        """Count the functions of a module by their names: `read_...` and `write_...`."""
         for name, function in list(vars(module).items()):
             kind = name.partition("_")[0]
-            if kind in ("read", "write") and callable(function):
+            if kind in ("read", "write") and inspect.isfunction(function):
                 setattr(module, name, self.function(kind, function))
 
     def imports(self) -> None:
-        """Count the outermost of nested imports."""
+        """Count imports. An import within an import counts once."""
         original = builtins.__import__
 
         def counted(*arguments: Any, **named: Any) -> ModuleType:
@@ -96,14 +99,12 @@ def main() -> dict[str, float]:
     ledger = Ledger()
     ledger.imports()
     with ledger.of("import"):
-        stage = importlib.import_module(f"stages.{name}.__main__")
-    ledger.files(sys.modules["stages.artifacts"])
-    if name == "download":
-        from stages.download import fetch, imdb
-
-        ledger.files(imdb)
-        fetch.get = ledger.function("read", fetch.get)
-    stage.main()
+        # All modules of the stage, because those that `main` imports later would not be counted.
+        modules = [path.stem for path in sorted((measure.ROOT / "stages" / name).glob("*.py"))]
+        loaded = {module: importlib.import_module(f"stages.{name}.{module}") for module in modules}
+    for module in [module for path, module in sys.modules.items() if path.startswith("stages.")]:
+        ledger.files(module)
+    loaded["__main__"].main()
     ledger.turn()
     return ledger.seconds
 

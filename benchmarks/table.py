@@ -1,28 +1,25 @@
-"""Figures of several rounds as Markdown."""
+"""Figures of several rounds as Markdown tables."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+import pandas as pd
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table, its first column to the left and all others to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table of strings as Markdown: the first column aligned left, the others right."""
+    align = ("left", *("right" for _ in table.columns[1:]))
+    return table.to_markdown(index=False, disable_numparse=True, colalign=align) + "\n"
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """Return the median and, in brackets, the range of the rounds."""
+    median = f"{statistics.median(values):{form}}"
+    return f"{median} ({min(values):{form}}-{max(values):{form}})" if len(values) > 1 else median
 
 
 def cell(values: Sequence[float], ours: Sequence[float], form: str = ".3g") -> str:
-    """The median, the smallest and the largest value, and the median as a ratio to ours."""
+    """Return `spread`, and the median as a ratio to our median. Without values, the cell is empty."""
     if not values:
         return ""
-    low, high = min(values), max(values)
-    ratio = statistics.median(values) / statistics.median(ours)
-    spread = f" ({low:{form}}-{high:{form}})" if len(values) > 1 else ""
-    return f"{statistics.median(values):{form}}{spread}, {ratio:.2f}x"
-
-
-def medians(rounds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
-    """The median over the rounds of each row's figures."""
-    return {
-        row: {name: statistics.median(each[row][name] for each in rounds) for name in figures}
-        for row, figures in rounds[0].items()
-    }
+    return f"{spread(values, form)}, {statistics.median(values) / statistics.median(ours):.2f}x"

@@ -1,8 +1,8 @@
-"""How far the test metrics would move with other test reviews: 95 % percentile intervals of a bootstrap.
+"""Bootstrap confidence intervals of the test metrics: 95 % percentile intervals.
 
-Each resample draws as many rows as there are, with replacement (Efron and Tibshirani: An introduction to the bootstrap,
-1993, chapter 13). A row that is drawn twice weighs two, so that all metrics are a few sums of weights: a thousand
-resamples of 25,000 rows take half a second.
+Each resample draws the rows with replacement (Efron and Tibshirani: An introduction to the bootstrap, 1993, chapter
+13). A resample is a weight for each row, the number of times that the row was drawn. So all metrics are sums of weights,
+and 1,000 resamples of 25,000 rows take half a second.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ _LEVEL = 0.95
 
 
 class Interval(NamedTuple):
-    """Where a metric lies."""
+    """The interval of a metric."""
 
     low: float
     high: float
@@ -30,15 +30,15 @@ def intervals(
     probabilities: NDArray[np.float32],
     values: dict[str, float],
 ) -> dict[str, Interval]:
-    """The interval of each metric, as `stages.evaluate.metrics.measure` computes them.
+    """Return the interval of each metric that `stages.evaluate.metrics.measure` computes.
 
-    An interval is stretched to its metric where that lies outside, as the calibration error of a well calibrated
-    network can: chance only ever adds to it, twice in a resample.
+    An interval always contains the metric itself. Without this rule, the calibration error of a well calibrated network
+    could be below its interval, because resampling adds noise to it.
 
     Args:
-        loss: (rows,) the loss of each.
+        loss: (rows,) the loss of each row.
         labels: (rows,) 0 or 1.
-        probabilities: (rows,).
+        probabilities: (rows,) that the row is positive.
         values: the metrics, by name.
     """
     order = np.argsort(-probabilities, kind="stable")
@@ -54,7 +54,7 @@ def intervals(
 
 
 class _Sums:
-    """What the metrics of weighted rows are made of; rows come in order of falling probability."""
+    """The terms of all metrics, one column per sum. The rows are sorted by falling probability."""
 
     def __init__(
         self, loss: NDArray[np.float64], labels: NDArray[np.float64], probabilities: NDArray[np.float32]
@@ -64,13 +64,13 @@ class _Sums:
         bins = charts.bin_of(probabilities, charts.CALIBRATION_BINS) == np.arange(charts.CALIBRATION_BINS)[:, None]
         self._columns = np.stack([loss, gap**2, labels, positive, labels * positive, *(gap * bins)])
         self._labels = labels
-        # Rows of one probability count together: these are where such a run ends.
+        # Rows with equal probability count together. This is the last row of each group.
         self._ends = np.append(np.flatnonzero(np.diff(probabilities)), len(labels) - 1)
 
     def measure(self, weights: NDArray[np.float64]) -> dict[str, float]:
-        """Every metric of one resample, from the weights of its rows, (rows,)."""
+        """Return the metrics of a resample, given the weights of its rows, (rows,)."""
         total = len(weights)
-        # Not by BLAS, whose threads make products as small as these slower.
+        # einsum, because the threads of BLAS make products of this size slower.
         loss, squares, actual, positive, both, *gaps = np.einsum("ij,j->i", self._columns, weights)
         return {
             "loss": loss / total,
@@ -84,7 +84,7 @@ class _Sums:
         }
 
     def _ranked(self, weights: NDArray[np.float64], actual: float) -> dict[str, float]:
-        """The metrics that compare probabilities, as scikit-learn defines them; NaN where a class is missing."""
+        """Return the metrics that rank rows, as scikit-learn defines them. They are NaN if a class is missing."""
         if not 0 < actual < len(weights):
             return {"roc_auc": np.nan, "average_precision": np.nan}
         true = np.cumsum(weights * self._labels)[self._ends]

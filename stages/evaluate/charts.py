@@ -1,7 +1,7 @@
-"""What there is to look at: each chart is a small table, a sentence that says what it shows, and how it is drawn.
+"""The charts. Each has a table, a description in words, and a function that draws it.
 
-DVC plots the table (results/plots; for the epochs, results/history.csv), the figures and the report draw the chart: all
-three show the same numbers.
+DVC plots the table (from results/plots or results/history.csv). The figures and the report draw the chart. So all three
+show the same numbers.
 """
 
 from collections.abc import Callable
@@ -18,49 +18,49 @@ from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 from stages.contracts.model import best_epoch
 
 POINTS = 300
-"""Most points of a curve that is thinned."""
+"""The largest number of points in a curve."""
 CALIBRATION_BINS = 10
 _HISTOGRAM_BINS = 20
 _CLASSES = ("negative", "positive")
 POSITIVE, NEGATIVE, GREY = "#3b82c4", "#c9652c", "#7f858c"
-"""Colours that stand out by 3:1 at least from white and from the report's dark background. People who see no red or no
-green tell blue from orange."""
+"""Each colour has a contrast of at least 3:1 to white and to the dark background of the report. Blue and orange are
+also distinct for people with red-green colour blindness."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart."""
+    """A chart."""
 
     name: str
-    """Of its files."""
+    """The name of its files, without the suffix."""
     title: str
     description: str
-    """What it shows, in a sentence: all that someone gets who cannot see it."""
+    """What the chart shows, in one or two sentences, for people who cannot see it."""
     table: pd.DataFrame
     """The numbers that the chart shows."""
     draw: Callable[[Axes], None]
 
 
 def of_run(history: pd.DataFrame) -> list[Chart]:
-    """The charts of the hold-out run: loss and accuracy by epoch."""
+    """Return the charts of the hold-out run: loss and accuracy by epoch."""
     return [_epochs(history, "loss", "Loss"), _epochs(history, "binary_accuracy", "Binary accuracy")]
 
 
 def of_test(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> list[Chart]:
-    """The charts of the final network on the test split.
+    """Return the charts of the final network on the test split.
 
     Args:
-        labels: (rows,) 0 or 1, both among them.
-        probabilities: (rows,) that each row is positive.
+        labels: (rows,) 0 or 1, with at least one of each.
+        probabilities: (rows,) that the row is positive.
     """
     charts = (_roc, _precision_recall, _calibration, _histogram, _confusion)
     return [chart(labels, probabilities) for chart in charts]
 
 
 def calibration_bins(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Bins of probability of one width: (bins, 3) rows in each, their mean probability, their share of positive.
+    """Return bins of equal width: (bins, 3) with the rows, their mean probability, and their share of positives.
 
-    The last two are NaN where a bin is empty.
+    The mean and the share of an empty bin are NaN.
     """
     number = bin_of(probabilities, CALIBRATION_BINS)
     sums = [np.bincount(number, weights, CALIBRATION_BINS) for weights in (None, probabilities, labels)]
@@ -69,7 +69,7 @@ def calibration_bins(labels: NDArray[np.float32], probabilities: NDArray[np.floa
 
 
 def bin_of(probabilities: NDArray[np.float32], bins: int) -> NDArray[np.int64]:
-    """The number of the bin, from 0, that each probability falls into; one on an edge falls into the lower bin."""
+    """Return the bin of each probability, from 0. A probability on an edge belongs to the lower bin."""
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities.astype(np.float64))
 
 
@@ -92,7 +92,7 @@ def _epochs(history: pd.DataFrame, quantity: str, name: str) -> Chart:
         quantity,
         f"{name} on training and validation rows",
         f"{name} by epoch of the hold-out run. On training rows it goes from {training[0]:.3f} to {training[-1]:.3f}, "
-        f"on validation rows from {validation[0]:.3f} to {validation[-1]:.3f}; the validation loss is lowest at epoch "
+        f"on validation rows from {validation[0]:.3f} to {validation[-1]:.3f}. The validation loss is lowest in epoch "
         f"{at_best}.",
         table,
         draw,
@@ -113,8 +113,8 @@ def _roc(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Cha
     return Chart(
         "roc",
         "ROC curve",
-        f"True positive rate by false positive rate on the test split: {at_tenth:.3f} where a tenth of the negative "
-        "reviews count as positive.",
+        f"True positive rate by false positive rate on the test split. At a false positive rate of 0.1, the true "
+        f"positive rate is {at_tenth:.3f}.",
         pd.DataFrame({"false_positive_rate": false[kept], "true_positive_rate": true[kept]}),
         draw,
     )
@@ -134,8 +134,7 @@ def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.flo
     return Chart(
         "precision_recall",
         "Precision and recall",
-        f"Precision by recall on the test split: {at_nine_tenths:.3f} where nine tenths of the positive reviews are "
-        "found.",
+        f"Precision by recall on the test split. At a recall of 0.9, the precision is {at_nine_tenths:.3f}.",
         pd.DataFrame({"recall": recall[kept], "precision": precision[kept]}),
         draw,
     )
@@ -155,8 +154,8 @@ def _calibration(labels: NDArray[np.float32], probabilities: NDArray[np.float32]
     return Chart(
         "calibration",
         "Calibration",
-        f"Share of positive test reviews by predicted probability. They lie furthest apart where the mean probability "
-        f"is {mean[worst]:.2f}: {share[worst]:.2f} of these {int(rows[worst]):,} reviews are positive.",
+        f"Share of positive test reviews by predicted probability. The difference is largest in the bin with the mean "
+        f"probability {mean[worst]:.2f}: {share[worst]:.2f} of its {int(rows[worst]):,} reviews are positive.",
         pd.DataFrame({"mean_probability": mean, "positive_share": share, "rows": rows.astype(int)}),
         draw,
     )
@@ -177,8 +176,8 @@ def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
     return Chart(
         "histogram",
         "Probabilities by true class",
-        f"Test reviews by predicted probability, for each true class. {unsure:,} of {len(labels):,} lie between 0.25 "
-        "and 0.75.",
+        f"Test reviews by predicted probability, for each true class. {unsure:,} of {len(labels):,} reviews are "
+        "between 0.25 and 0.75.",
         pd.concat(
             [
                 pd.DataFrame({"probability": (edges[:-1] + edges[1:]) / 2, "class": name, "rows": count})
@@ -205,8 +204,8 @@ def _confusion(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
     return Chart(
         "confusion",
         "Confusion matrix",
-        f"Of the test split's negative reviews {right_negative:,} are taken for negative and {false_positive:,} for "
-        f"positive; of its positive ones {right_positive:,} for positive and {false_negative:,} for negative.",
+        f"Of the negative test reviews, {right_negative:,} are predicted negative and {false_positive:,} positive. Of "
+        f"the positive test reviews, {right_positive:,} are predicted positive and {false_negative:,} negative.",
         pd.DataFrame(
             {"actual": np.repeat(_CLASSES, 2), "predicted": np.tile(_CLASSES, 2), "rows": matrix.ravel()},
         ),
@@ -215,6 +214,6 @@ def _confusion(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
 
 
 def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Which points of a curve to keep: at most `POINTS`, at even steps along its length, first and last among them."""
+    """Return the indices of at most `POINTS` points, evenly spaced along the curve, with the first and the last."""
     along = np.concatenate([[0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
     return np.unique(np.searchsorted(along, np.linspace(0, along[-1], POINTS)).clip(max=len(x) - 1))

@@ -1,4 +1,4 @@
-"""Charts as pictures: PNG for slides, SVG for the report."""
+"""Draw charts as PNG for results/figures, and as SVG for the report."""
 
 import io
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "font.size": 11,
     "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "multihot",  # ids are the same each time
+    "svg.hashsalt": "multihot",  # the same ids on each run
 }
 
 
 def png(chart: Chart, source: str) -> bytes:
-    """A chart of the corpus `source` as a PNG, 1200 x 750 pixels."""
+    """Return a chart as PNG, 1200 x 750 pixels, with the name of the source in its title."""
     content = io.BytesIO()
     with _drawn(chart, 8, 5) as figure:
         figure.suptitle(f"{chart.title} ({source})", size="large")
@@ -29,7 +29,7 @@ def png(chart: Chart, source: str) -> bytes:
 
 
 def svg(chart: Chart) -> str:
-    """A chart as SVG, without a title or a background, small enough for a phone."""
+    """Return a chart as SVG without a title or a background, small enough for a phone."""
     content = io.StringIO()
     with _drawn(chart, 5, 3.4) as figure:
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})

@@ -1,4 +1,4 @@
-"""The numbers of results/metrics.json."""
+"""The metrics in results/metrics.json."""
 
 from typing import Any
 
@@ -22,14 +22,14 @@ def summary(
     test: dict[str, float],
     intervals: dict[str, Interval],
 ) -> dict[str, Any]:
-    """All of metrics.json, to six decimals.
+    """Return the content of metrics.json, rounded to six decimals.
 
     Args:
-        source: where the reviews came from.
-        columns: of the features.
-        history: the hold-out run.
-        test: the final network's metrics on the test split, as `measure` gives them.
-        intervals: of the same metrics.
+        source: the source of the reviews.
+        columns: the number of columns of the features.
+        history: the history of the hold-out run.
+        test: the metrics of the final network on the test split, from `measure`.
+        intervals: the interval of each of these metrics.
     """
     epoch = best_epoch(history)
     best = history.set_index("epoch").loc[epoch].to_dict()
@@ -43,7 +43,7 @@ def summary(
             "binary_accuracy": best["val_binary_accuracy"],
         },
         "test": {name: round(value, 6) for name, value in test.items()},
-        # Lists, which DVC's tables leave out: with a column for either end nothing else could be seen there.
+        # DVC's tables leave lists out. With a column for each end they would be too wide to read.
         "test_interval": {name: [round(end, 6) for end in ends] for name, ends in intervals.items()},
     }
 
@@ -51,24 +51,24 @@ def summary(
 def measure(
     loss: NDArray[np.float64], labels: NDArray[np.float32], probabilities: NDArray[np.float32]
 ) -> dict[str, float]:
-    """What the probabilities are worth; a review counts as positive above 0.5, as in Keras.
+    """Return the metrics of predicted probabilities. As in Keras, a review is predicted positive above 0.5.
 
     The expected calibration error (Naeini, Cooper, Hauskrecht: Obtaining well calibrated probabilities using Bayesian
-    binning, 2015) is the mean distance of predicted probability and share of positive reviews, over bins of one width,
-    weighted by their rows.
+    binning, 2015) is the mean distance between the predicted probability and the share of positive reviews, over bins
+    of equal width, weighted by their rows.
 
     Args:
-        loss: (rows,) the loss of each.
-        labels: (rows,) 0 or 1, both among them.
-        probabilities: (rows,).
+        loss: (rows,) the loss of each row.
+        labels: (rows,) 0 or 1, with at least one of each.
+        probabilities: (rows,) that the row is positive.
 
     Raises:
-        UserError: all rows have one label, so that most metrics mean nothing.
+        UserError: all rows have the same label, so that most metrics are undefined.
     """
     if len(set(labels.tolist())) < 2:
         raise UserError(
-            f"{FEATURES / 'test'} holds only {'positive' if labels[0] else 'negative'} reviews; expected both kinds: "
-            "test on other reviews"
+            f"{FEATURES / 'test'} holds only {'positive' if labels[0] else 'negative'} reviews; expected both labels: "
+            "add test reviews of the other label"
         )
     positive = probabilities > 0.5
     precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(

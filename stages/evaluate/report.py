@@ -1,4 +1,4 @@
-"""The report: one page that holds all of a run, opens from disk, and asks no one for anything."""
+"""Render the report: one self-contained page about a run, which needs no network."""
 
 import json
 import re
@@ -14,12 +14,12 @@ from stages.evaluate.charts import NEGATIVE, POSITIVE, Chart
 from stages.evaluate.examples import Example, TopWords
 
 _LONGEST = 60
-"""Characters shown of a word, or of a parameter's value."""
+"""Number of characters shown of a word or of a parameter's value."""
 _FIRST = 60
-"""Words of a review that are seen before it is unfolded."""
+"""Number of words shown of a folded review."""
 _HARMFUL = re.compile(
-    # Controls, marks that turn the direction of text, other invisible ones, lone surrogates, tags. The joiners U+200C
-    # and U+200D are part of words in several scripts, and stay.
+    # Control, direction and other invisible characters, lone surrogates, and tags. The joiners U+200C and U+200D are
+    # allowed, because words in several scripts contain them.
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _ACRONYMS = {"auc", "roc", "f1"}
@@ -27,21 +27,21 @@ _ACRONYMS = {"auc", "roc", "f1"}
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart as the report shows it, and what it says to those who do not see it."""
+    """A chart in the report, with a description and a table for people who cannot see it."""
 
     title: str
     description: str
-    """What it shows, and what is to be seen in it: a sentence or two."""
+    """What the chart shows, in one or two sentences."""
     svg: str
-    """As Matplotlib saves it, with `svg.fonttype: none` and a transparent background. What is black takes the page's
-    colour for text. Five inches wide with letters of 11 points, it can be read on a phone."""
+    """The file as Matplotlib saves it with `svg.fonttype: none` and a transparent background. Black becomes the text
+    colour of the page. Five inches wide with a font of 11 points, it is readable on a phone."""
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
-    """The same in numbers, a cell for each of `header`."""
+    """The numbers of the chart, with a cell for each name in `header`."""
 
 
 def drawing(chart: Chart, svg: str) -> Drawing:
-    """A chart with its picture and its table."""
+    """Return a chart with its picture and its table."""
     header = [_label(name) for name in chart.table.columns]
     return Drawing(chart.title, chart.description, svg, header, chart.table.to_numpy(object).tolist())
 
@@ -53,14 +53,14 @@ def render(
     top_words: TopWords,
     examples: Mapping[str, Sequence[Example]],
 ) -> str:
-    """The page: the same text for the same input.
+    """Return the page as HTML. Equal arguments give equal text.
 
     Args:
-        metrics: what is in metrics.json: at least `source`, and `test`, whose intervals are in `test_interval`.
-        params: what is in params.yaml, by section.
-        charts: in the order in which they are shown.
+        metrics: the content of metrics.json: at least `source` and `test`. `test_interval` holds the intervals.
+        params: the content of params.yaml, by section.
+        charts: the charts, in the order of the page.
         top_words: the words with the largest effect.
-        examples: example reviews, by what they are examples of.
+        examples: example reviews, by kind.
     """
     apart = ("test", "test_interval")
     return _environment().get_template("report.html.jinja").render(
@@ -79,18 +79,18 @@ def render(
 
 
 def inline(svg: str, name: str, title: str, description: str) -> Markup:
-    """Make an SVG file of Matplotlib's part of a page: as wide as its place, in the page's colour and letters.
+    """Return an SVG file of Matplotlib as an element of a page, with the width, colour and font of its place.
 
     Args:
-        svg: the file.
-        name: goes before its ids, so that no two charts share one.
-        title: what a screen reader calls it.
-        description: what a screen reader says of it.
+        svg: the content of the file.
+        name: a prefix for its ids, so that two charts have no id in common.
+        title: the title for screen readers.
+        description: the description for screen readers.
     """
     size, body = re.findall(r'<svg[^>]*?(viewBox="[^"]*")[^>]*>(.*)</svg>', svg, re.DOTALL)[0]
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", body).replace("#000000", "currentColor")
-    return Markup(  # noqa: S704 - drawn here, not by those who wrote the reviews
+    return Markup(  # noqa: S704 - the SVG contains no text from reviews
         f'<svg {size} role="img" aria-labelledby="{name}-title {name}-description" fill="currentColor" '
         f'stroke-linejoin="round"><title id="{name}-title">{escape(_harmless(title))}</title>'
         f'<desc id="{name}-description">{escape(_harmless(description))}</desc>{body}</svg>'
@@ -113,7 +113,7 @@ def _environment() -> Environment:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings, each with its path: ("train.seed", 1)."""
+    """Yield the leaves of nested mappings with their paths, such as ("train.seed", 1)."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
@@ -122,7 +122,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _harmless(text: str) -> str:
-    """Replace what would not be seen, or would change how what follows is seen."""
+    """Replace characters that are invisible or change how the text after them is shown."""
     return _HARMFUL.sub("\ufffd", text)
 
 
@@ -131,12 +131,12 @@ def _short(text: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A string as it is, all else as JSON and YAML have it."""
+    """Return a string as it is, and any other value as JSON."""
     return _short(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _value(value: Any) -> str:
-    """A number as people write it, with a comma between thousands or to four decimals; all else plain."""
+    """Return an integer with thousands separators, a float with four decimals, and any other value plain."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _plain(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
@@ -147,13 +147,13 @@ def _signed(log_odds: float) -> str:
 
 
 def _chance(probability: float) -> str:
-    """A probability, never rounded to certainty."""
+    """Return a probability with four decimals, but never as 0 or 1."""
     if probability > 0.9999:
         return ">\u00a00.9999"
     return f"{probability:.4f}" if probability >= 0.0001 else "<\u00a00.0001"
 
 
 def _label(name: str) -> str:
-    """`roc_auc` as people write it: ROC AUC."""
+    """Return a name for people, such as ROC AUC for `roc_auc`."""
     words = [word.upper() if word in _ACRONYMS else word for word in name.split("_")]
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])

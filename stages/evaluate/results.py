@@ -1,4 +1,4 @@
-"""What `evaluate` leaves in results/, for people and for DVC's plots and metrics."""
+"""Write the files in results/, for people and for DVC's plots and metrics."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +21,13 @@ _PREDICTIONS = pa.schema([("row", pa.int64()), ("label", pa.uint8()), ("probabil
 
 
 def write_metrics(metrics: dict[str, Any]) -> None:
-    """Write results/metrics.json, the only result that is in git."""
+    """Write results/metrics.json, the only result in git."""
     with atomic_write(METRICS) as path:
         write_json(path, metrics)
 
 
 def write_plots(tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write results/plots: a CSV file for each table, numbers to four decimals."""
+    """Write results/plots: a CSV file for each table, rounded to four decimals."""
     with atomic_write(PLOTS) as folder:
         folder.mkdir()
         for name, table in tables.items():

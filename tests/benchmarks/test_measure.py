@@ -1,4 +1,4 @@
-"""What a process took, judged by processes that take what they are told to."""
+"""Measure processes whose time and memory are known."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ def python(code: str, *arguments: str) -> measure.Measured:
 
 
 def peak(code: str) -> float:
-    """The peak of a process in MB, as a small process measures it: this one's memory would count too."""
+    """The peak of a process in MB, measured by a small process, because the memory of the parent counts too."""
     return int(python(PEAK, code).lines[-1][1]) / 1e6
 
 

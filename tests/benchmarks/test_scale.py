@@ -1,4 +1,4 @@
-"""A tiny size through the stages that start quickly, under the clocks; and the page, of figures made up."""
+"""Run a tiny size through the stages that start quickly, and write the page with made-up figures."""
 
 from pathlib import Path
 
@@ -23,6 +23,7 @@ def figures(rows: int, micros: float) -> dict[str, float]:
 
 def test_the_page_compares_with_the_first_size(tmp_path: Path) -> None:
     sizes = [figures(1_000, 10), figures(64_000, 12.5)]
-    assert f"| 64,000 | {'12.5, 1.25x | ' * 3}512 | 512 | 512 |" in scale.page("a machine", sizes)
+    row = next(line for line in scale.page("a machine", sizes).splitlines() if "64,000" in line)
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["64,000", *["12.5, 1.25x"] * 3, *["512"] * 3]
     scale.plot(sizes, tmp_path / "scale.png")
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""Time goes to the innermost kind, and to the main thread's alone."""
+"""Time counts towards the innermost kind, and only that of the main thread counts."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from benchmarks.stage_times import Ledger
 
 
 class Clock:
-    """A clock that goes on only when someone sleeps."""
+    """A clock that advances only in `sleep`."""
 
     now = 0.0
 

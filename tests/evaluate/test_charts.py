@@ -52,7 +52,7 @@ def test_descriptions_say_what_is_in_the_tables() -> None:
     labels, probabilities = example(3000)
     for chart in [*charts.of_run(HISTORY), *charts.of_test(labels, probabilities)]:
         assert chart.description.endswith(".")
-    assert "lowest at epoch 3" in charts.of_run(HISTORY)[0].description
+    assert "lowest in epoch 3" in charts.of_run(HISTORY)[0].description
 
 
 def test_pictures_are_the_same_each_time_and_of_one_size() -> None:
