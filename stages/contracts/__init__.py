@@ -1,6 +1,6 @@
-"""What one stage hands to the next: the files, where they are, how they are written and how they are read.
+"""The files that one stage writes and another reads: their paths, and how to write and read them.
 
-One module per seam: `reviews` (download to vectorize), `features` (vectorize to train and evaluate) and `model` (train
-to evaluate and predict). Paths are relative to the project's folder, where DVC runs the stages. Every file is a
-function of its content alone: it holds no times and no names of machines.
+There is one module per seam: `reviews` (download to vectorize), `features` (vectorize to train and evaluate) and
+`model` (train to evaluate and predict). Paths are relative to the folder of the project, in which DVC runs the stages.
+Files hold no times and no names of machines, so that equal content gives equal bytes.
 """

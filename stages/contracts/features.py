@@ -1,4 +1,4 @@
-"""The seam between `vectorize` and the stages that use features: multi-hot rows, in data/features."""
+"""The files between `vectorize` and the stages that use features: multi-hot rows, in data/features."""
 
 import hashlib
 import zipfile
@@ -39,7 +39,7 @@ class Features:
 
 
 def write_part(folder: Path, split: str, number: int, part: Features) -> None:
-    """Write one part of a split: part-NNNNN.npz, uncompressed for speed, and part-NNNNN.labels.npy."""
+    """Write a part of a split: part-NNNNN.npz, uncompressed for speed, and part-NNNNN.labels.npy."""
     stem = folder / split / f"part-{number:05d}"
     stem.parent.mkdir(parents=True, exist_ok=True)
     scipy.sparse.save_npz(f"{stem}.npz", part.matrix, compressed=False)
@@ -47,7 +47,7 @@ def write_part(folder: Path, split: str, number: int, part: Features) -> None:
 
 
 def feature_parts(split: str) -> list[Path]:
-    """The parts of a split in order, for `read_part`."""
+    """Return the paths of the parts of a split in order, for `read_part`."""
     paths = sorted((FEATURES / split).glob("part-*.npz"))
     if not paths:
         raise UserError(f"{FEATURES / split} holds no features: build them with `dvc repro vectorize`")
@@ -56,7 +56,7 @@ def feature_parts(split: str) -> list[Path]:
 
 @lru_cache(maxsize=1)
 def read_part(path: Path) -> Features:
-    """Read one part; the last one read is kept, so that a split of one part is read only once."""
+    """Read a part. The last part stays in memory, so that a split with one part is read only once."""
     with checked_read(path, "vectorize"):
         with zipfile.ZipFile(path):  # or NumPy takes it for a pickle, which it refuses with the wrong advice
             matrix = scipy.sparse.load_npz(path)
@@ -72,7 +72,7 @@ def read_part(path: Path) -> Features:
 
 
 def read_labels(path: Path) -> NDArray[np.float32]:
-    """The labels of one part, (rows,) float32."""
+    """Read the labels of a part: (rows,) float32."""
     labels = path.with_suffix(".labels.npy")
     with checked_read(labels, "vectorize"):
         with labels.open("rb") as file:
@@ -84,27 +84,27 @@ def read_labels(path: Path) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Columns:
-    """What each column of the features stands for, and so what a text has to become."""
+    """The meaning of each column of the features, and how to get from a text to columns."""
 
     words: list[str]
     """(columns,) the special columns, then words by frequency rank."""
     tokenizer: TokenizerName
-    """What cuts a text into words."""
+    """The tokenizer that splits a text into words."""
 
     @property
     def sha256(self) -> str:
-        """Of the tokenizer and the words, in hexadecimal: what a model is known to belong to."""
+        """The hash of the tokenizer and the words, in hexadecimal. A model records the hash of its columns."""
         return hashlib.sha256("\n".join([self.tokenizer, *self.words]).encode()).hexdigest()
 
 
 def write_columns(path: Path, columns: Columns) -> None:
-    """Write a columns.parquet; the tokenizer is in the metadata of its schema."""
+    """Write a columns.parquet. The metadata of its schema holds the tokenizer."""
     schema = _COLUMNS.with_metadata({"tokenizer": columns.tokenizer})
     write_table(path, schema, [np.arange(len(columns.words), dtype=np.int32), columns.words])
 
 
 def read_columns(path: Path = FEATURES_COLUMNS) -> Columns:
-    """What the columns of data/features stand for, or those of the model in models/."""
+    """Read the columns of data/features, or those of the model in models/."""
     with checked_read(path, "vectorize" if path == FEATURES_COLUMNS else "train"):
         table = read_table(path, _COLUMNS)
         tokenizer = (table.schema.metadata or {}).get(b"tokenizer", b"").decode()

@@ -1,4 +1,4 @@
-"""The seam between `download` and `vectorize`: reviews as token ids, in data/raw."""
+"""The files between `download` and `vectorize`: reviews as token ids, in data/raw."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -32,12 +32,12 @@ _VOCABULARY = pa.schema([("word", pa.string()), ("count", pa.int64())])
 
 @dataclass(frozen=True)
 class Reviews:
-    """Some reviews as token ids, one after the other; review i is `tokens[offsets[i]:offsets[i + 1]]`."""
+    """Reviews as token ids, one after the other. Review i is `tokens[offsets[i]:offsets[i + 1]]`."""
 
     tokens: NDArray[np.int32]
-    """(tokens,) frequency ranks from 1."""
+    """(tokens,) frequency ranks, from 1."""
     offsets: NDArray[np.int32]
-    """(rows + 1,) where each review starts."""
+    """(rows + 1,) the start of each review, and the end of the last."""
     labels: NDArray[np.uint8]
     """(rows,) 1 = positive, 0 = negative."""
 
@@ -47,20 +47,20 @@ class Reviews:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a corpus came from: nothing in it differs between two mirrors of the same data."""
+    """The source of a corpus. It is equal for two mirrors of the same data."""
 
     name: str
     tokenizer: TokenizerName
-    """What cuts a text into the words of this corpus."""
+    """The tokenizer that splits a text into the words of this corpus."""
     train_rows: int
     test_rows: int
     sha256: str
-    """Of the content: tokens, lengths and labels of both splits, and the vocabulary."""
+    """The hash of the tokens, lengths and labels of both splits and of the vocabulary."""
 
 
 def write_reviews(folder: Path, split: str, batches: Iterable[Reviews]) -> None:
-    """Write `{split}.parquet` under `folder`, batch by batch, each batch a row group."""
-    # Ranks by byte: half the time and five sixths of the size that a dictionary of them takes.
+    """Write `{split}.parquet` in `folder`, one row group per batch."""
+    # Split by byte, ranks take half the time and five sixths of the size that a dictionary would take.
     encoding = {"use_dictionary": False, "use_byte_stream_split": ["tokens.list.element"]}
     with pq.ParquetWriter(folder / f"{split}.parquet", _REVIEWS, compression="zstd", **encoding) as writer:
         for batch in batches:
@@ -69,7 +69,7 @@ def write_reviews(folder: Path, split: str, batches: Iterable[Reviews]) -> None:
 
 
 def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
-    """Read a split of data/raw in its order, at most `rows` reviews at a time."""
+    """Read a split of data/raw in order, at most `rows` reviews at a time."""
     path, source = RAW / f"{split}.parquet", read_source()
     count = source.train_rows if split == "train" else source.test_rows
     words = count_rows(RAW / "vocabulary.parquet", "download")
@@ -93,7 +93,9 @@ def _reviews(batch: pa.RecordBatch, words: int) -> Reviews:
 
 
 def read_some_reviews(split: str, rows: Sequence[int]) -> Reviews:
-    """The reviews of a split of data/raw with these row numbers, in the order asked for; reads no further than needed.
+    """Read the reviews of a split of data/raw with the given row numbers, in the given order.
+
+    It reads no further than the last of these rows.
 
     Raises:
         UserError: the split has fewer rows.
@@ -117,12 +119,12 @@ def read_some_reviews(split: str, rows: Sequence[int]) -> Reviews:
 
 
 def write_vocabulary(folder: Path, words: Sequence[str], counts: NDArray[np.int64]) -> None:
-    """Write vocabulary.parquet: row r - 1 holds the word of rank r and how often the training split has it."""
+    """Write vocabulary.parquet. Row r - 1 holds the word of rank r and its count in the training split."""
     write_table(folder / "vocabulary.parquet", _VOCABULARY, [words, counts])
 
 
 def read_vocabulary() -> list[str]:
-    """The words of data/raw by rank: word r - 1 has rank r."""
+    """Read the words of data/raw by rank: word r - 1 has rank r."""
     path = RAW / "vocabulary.parquet"
     with checked_read(path, "download"):
         words: list[str] = read_table(path, _VOCABULARY).column("word").to_pylist()
@@ -135,7 +137,7 @@ def write_source(folder: Path, source: Source) -> None:
 
 
 def read_source() -> Source:
-    """Where the corpus in data/raw came from."""
+    """Read the source of the corpus in data/raw."""
     path = RAW / "source.json"
     with checked_read(path, "download"):
         try:

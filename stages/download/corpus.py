@@ -1,4 +1,4 @@
-"""What every source hands over, and its digest."""
+"""What each source returns: a corpus, and its digest."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -16,30 +16,30 @@ class Corpus:
     """Reviews as token ids, with their vocabulary."""
 
     source: str
-    """The name that params.yaml knows the source by."""
+    """The name of the source in params.yaml."""
     words: list[str]
     """Word r - 1 has frequency rank r."""
     counts: NDArray[np.int64]
-    """(words,) how often the training split has each word."""
+    """(words,) the count of each word in the training split."""
     splits: dict[str, Iterable[Reviews]]
-    """The reviews of `train` and `test`, in batches, to be gone through once."""
+    """The reviews of `train` and `test` in batches, to be iterated once."""
     tokenizer: TokenizerName = "keras"
-    """What cut, or would cut, a text into these words."""
+    """The tokenizer that splits a text into these words."""
 
 
 @dataclass
 class Digest:
-    """Counts the rows of batches that pass through, and hashes their content.
+    """Counts rows and hashes their content, batch by batch.
 
     Tokens, lengths and labels are hashed as three streams of little-endian numbers, so that the digest does not depend
-    on how a source cuts its reviews into batches.
+    on the sizes of the batches.
     """
 
     rows: int = 0
     _streams: tuple["hashlib._Hash", ...] = field(default_factory=lambda: tuple(hashlib.sha256() for _ in range(3)))
 
     def through(self, batches: Iterable[Reviews]) -> Iterator[Reviews]:
-        """Yield the batches as they come."""
+        """Yield the given batches, and add each to the digest."""
         for batch in batches:
             for stream, values in zip(
                 self._streams,
@@ -51,11 +51,11 @@ class Digest:
             yield batch
 
     def digest(self) -> bytes:
-        """The SHA-256 over the three streams' SHA-256."""
+        """Return the SHA-256 of the SHA-256 of the three streams."""
         return hashlib.sha256(b"".join(stream.digest() for stream in self._streams)).digest()
 
 
 def sha256(words: list[str], splits: Iterable[Digest]) -> str:
-    """The SHA-256 of a corpus in hexadecimal: of the digests of its splits, in order, and of its words, a line each."""
+    """Return the SHA-256 of a corpus in hexadecimal: of the digests of its splits, then of its words, one per line."""
     content = b"".join(split.digest() for split in splits) + "\n".join(words).encode()
     return hashlib.sha256(content).hexdigest()

@@ -1,13 +1,14 @@
-"""Source `synthetic`: a stand-in for IMDB that needs no network.
+"""Source `synthetic`: random reviews that need no network.
 
-A review is a bag of words, in no order. Its length is drawn from the lengths of IMDB's reviews of its class, each of
-its words from one of two urns: the words of IMDB's positive and those of its negative training reviews (see
-word_counts.py). A word comes from its own class's urn with probability (1 + s) / 2, where s ~ Beta(1, 0.4) is drawn for
-each review: most say clearly what they think, some hardly do, and a network does on them as well as on IMDB.
+A review is a bag of words without an order. Its length is drawn from the lengths of IMDB's reviews of its class. Each
+word is drawn from one of two urns, which hold the words of IMDB's positive and negative training reviews (see
+word_counts.py). A word comes from the urn of the review's own class with probability (1 + s) / 2, where
+s ~ Beta(1, 0.4) is drawn once per review. So some reviews are clearer than others, and a network has about the same
+accuracy on them as on IMDB.
 
-The same seed gives the same bytes everywhere. The only randomness is the raw stream of PCG64, which NumPy promises
-not to change; an urn is an array of 2^bits slots, of which each value has its share, so that some random bits name a
-slot; and s = 1 - u^2.5 needs of floating point only products and a square root, which IEEE 754 defines to the last bit.
+The same seed gives the same bytes on every machine. All randomness comes from the raw stream of PCG64, which NumPy
+promises not to change. An urn is an array of 2^bits slots, and random bits select a slot. s = 1 - u^2.5 needs only
+products and a square root, which IEEE 754 defines to the last bit.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,15 +22,15 @@ from stages.download.corpus import Corpus
 from stages.params import Synthetic
 
 BATCH = 5_000
-"""Reviews drawn at a time, each batch from a stream of its own: even, so that half of them are positive."""
+"""Number of reviews in a batch, each with its own stream. It is even, so that half of the reviews are positive."""
 _WORD_BITS, _LENGTH_BITS, _CHANCE_BITS = 22, 16, 16
 
 
 def load(settings: Synthetic) -> Corpus:
-    """Draw a corpus, its training split twice: first to rank the words by how often it has them.
+    """Draw a corpus. The training split is drawn twice, the first time to count and rank the words.
 
-    25,000 + 25,000 reviews are 12 million tokens: a second with writing them, on one core. Memory does not grow with
-    the rows: 150 MB.
+    25,000 + 25,000 reviews are 12 million tokens and take a second on one core. Memory does not grow with the number of
+    rows.
     """
     table = word_counts.read()
     lengths = _urns(table.lengths, _LENGTH_BITS)
@@ -49,14 +50,14 @@ def load(settings: Synthetic) -> Corpus:
 
 
 def _urns(counts: NDArray[np.int64], bits: int) -> NDArray[np.int32]:
-    """Fill an urn for each class with values 0, 1, ..., each in its share of the slots, give or take one.
+    """Fill an urn for each class with the values 0, 1, ..., in proportion to their counts.
 
     Args:
-        counts: (2, values) how often each class has each value.
+        counts: (2, values) the count of each value in each class.
         bits: an urn has 2^bits slots.
 
     Returns:
-        (2 x 2^bits,) the negative class's urn, then the positive one's.
+        (2 x 2^bits,) the urn of the negative class, then that of the positive class.
     """
     edges = (np.cumsum(counts, axis=1) << bits) // counts.sum(axis=1, keepdims=True)
     values = np.arange(counts.shape[1], dtype=np.int32)
@@ -64,14 +65,14 @@ def _urns(counts: NDArray[np.int64], bits: int) -> NDArray[np.int32]:
 
 
 def _draw(words: NDArray[np.int32], lengths: NDArray[np.int32], seed: int, split: str, rows: int) -> Iterator[Reviews]:
-    """Draw a split, batch by batch, its tokens being what `words` holds.
+    """Draw a split, batch by batch.
 
     Args:
-        words: the classes' urns of words.
-        lengths: the classes' urns of review lengths.
+        words: the urns of words of both classes.
+        lengths: the urns of review lengths of both classes.
         seed: from 0 to 2^32 - 1.
-        split: the split's name; the same rows are never drawn for another.
-        rows: how many reviews.
+        split: the name of the split. Each split has its own random stream.
+        rows: the number of reviews.
     """
     for number, start in enumerate(range(0, rows, BATCH)):
         size = min(BATCH, rows - start)
@@ -80,7 +81,7 @@ def _draw(words: NDArray[np.int32], lengths: NDArray[np.int32], seed: int, split
         labels = np.argsort(order, kind="stable") % 2
         sizes = lengths[labels << _LENGTH_BITS | _top(length, _LENGTH_BITS)]
         offsets = np.concatenate([[0], np.cumsum(sizes)])
-        raw = stream.random_raw(int(offsets[-1]))  # a token takes its class from the lowest bits, its slot from the top
+        raw = stream.random_raw(int(offsets[-1]))  # the lowest bits select the class, the highest the slot
         drawn = (raw & np.uint64((1 << _CHANCE_BITS) - 1)).astype(np.int64)
         urn = (drawn < np.repeat(_positive(labels, chance), sizes)).astype(np.int64)
         tokens = words[urn << _WORD_BITS | _top(raw, _WORD_BITS)]
@@ -88,9 +89,9 @@ def _draw(words: NDArray[np.int32], lengths: NDArray[np.int32], seed: int, split
 
 
 def _positive(labels: NDArray[np.int64], raw: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """How likely a word of each review comes from the positive urn, in units of 2^-16.
+    """Return the probability, for each review, that a word comes from the positive urn, in units of 2^-16.
 
-    u being uniform, s = 1 - u^2.5 has the distribution Beta(1, 0.4): (1 + s) / 2 = 1 - u^2.5 / 2.
+    If u is uniform, s = 1 - u^2.5 has the distribution Beta(1, 0.4), and (1 + s) / 2 = 1 - u^2.5 / 2.
     """
     one = 1 << _CHANCE_BITS
     u = _top(raw, _CHANCE_BITS) / one
@@ -99,5 +100,5 @@ def _positive(labels: NDArray[np.int64], raw: NDArray[np.uint64]) -> NDArray[np.
 
 
 def _top(raw: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
-    """The topmost bits of 64, as a whole number."""
+    """Return the highest bits of 64-bit numbers, as integers."""
     return (raw >> np.uint64(64 - bits)).astype(np.int64)

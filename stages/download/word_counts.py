@@ -1,9 +1,9 @@
 """Count the words and the lengths of IMDB's training reviews, for the source `synthetic`.
 
-Reads   data/raw/, as `download` wrote it from the source imdb
-Writes  stages/download/word_counts.parquet, review_lengths.parquet (140 kB, committed: single words and numbers)
+Reads   data/raw/, written by `download` from the source imdb
+Writes  stages/download/word_counts.parquet, review_lengths.parquet (140 kB in git: single words and numbers)
 
-A step by hand, not part of the pipeline: `python -m stages.download.word_counts`. It gives the same tables each time.
+This is not part of the pipeline. Run it with `python -m stages.download.word_counts`; it always writes the same tables.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,25 +19,25 @@ from stages import console, storage
 from stages.contracts.reviews import RAW, Reviews, read_reviews, read_source, read_vocabulary
 
 WORD_COUNTS = Path(__file__).with_name("word_counts.parquet")
-"""Columns: word, negative, positive: how often the reviews of each class have the word. By IMDB's frequency rank."""
+"""Columns: word, and its count in the negative and in the positive reviews. Sorted by IMDB's frequency rank."""
 REVIEW_LENGTHS = Path(__file__).with_name("review_lengths.parquet")
-"""Columns: length, negative, positive: how many reviews of each class have so many tokens. Row i is length i."""
+"""Columns: length, and the number of negative and positive reviews with as many tokens. Row i is length i."""
 
 WORDS = 20_000
-"""How many words are kept, the most frequent ones: 97 % of IMDB's tokens."""
+"""Number of words in the table, the most frequent ones. They are 97 % of IMDB's tokens."""
 _ROWS = 25_000
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How the reviews of the two classes differ, as far as counts tell. Row 0 is negative, row 1 positive."""
+    """Counts by class. Row 0 is negative, row 1 positive."""
 
     words: list[str]
     """Word r - 1 has frequency rank r."""
     tokens: NDArray[np.int64]
-    """(2, words) how often the class has each word."""
+    """(2, words) the count of each word."""
     lengths: NDArray[np.int64]
-    """(2, longest + 1) how many reviews of the class have each number of tokens."""
+    """(2, longest + 1) the number of reviews with each number of tokens."""
 
 
 def main() -> None:
@@ -55,11 +55,11 @@ def main() -> None:
 
 
 def count(batches: Iterable[Reviews], words: Sequence[str]) -> Counts:
-    """Count the words and the lengths of reviews, class by class.
+    """Count the words and the lengths of reviews by class.
 
     Args:
         batches: the reviews.
-        words: by frequency rank, the most frequent ones; tokens of other ranks count towards lengths only.
+        words: the most frequent words, by rank. Tokens of other ranks count towards lengths only.
     """
     tokens = np.zeros((2, len(words)), np.int64)
     lengths = np.zeros((2, 0), np.int64)

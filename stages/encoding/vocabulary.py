@@ -1,7 +1,7 @@
-"""Which column of the features a token sets.
+"""The columns of the features.
 
 The encoding is that of `keras.datasets.imdb.load_data`: column = rank + 3. Ranks start at 1, so column 4 is the most
-frequent word, and column 3 stands for nothing.
+frequent word.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 
 START, UNKNOWN = 1, 2
 SPECIAL = ("<padding>", "<start>", "<unknown>", "<unused>")
-"""Columns 0 and 3 are never set; 1 is set in every review; 2 stands for any word that is not kept."""
+"""Columns 0 and 3 are never set. Column 1 is set in every review. Column 2 stands for all words without a column."""
 
 
 def column_words(words: Sequence[str], num_words: int) -> list[str]:
-    """What each column stands for: the special ones, then the most frequent words, `num_words` columns at most."""
+    """Return the word of each column: the special columns, then the most frequent words, at most `num_words` in all."""
     return [*SPECIAL, *words[: num_words - len(SPECIAL)]]
 
 
 def columns(tokens: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """The column of each token.
+    """Return the column of each token, in the shape of `tokens`.
 
     Args:
-        tokens: frequency ranks from 1, any shape.
-        count: how many columns there are; a rank past the last one becomes `UNKNOWN`.
+        tokens: frequency ranks from 1, of any shape.
+        count: the number of columns. A rank beyond the last column becomes `UNKNOWN`.
     """
     shifted = tokens + np.int32(len(SPECIAL) - 1)
     return np.where(shifted < count, shifted, np.int32(UNKNOWN))

@@ -1,8 +1,8 @@
 """Bootstrap confidence intervals of the test metrics: 95 % percentile intervals.
 
 Each resample draws the rows with replacement (Efron and Tibshirani: An introduction to the bootstrap, 1993, chapter
-13). A resample is a weight for each row, the number of times that the row was drawn. So all metrics are sums of weights,
-and 1,000 resamples of 25,000 rows take half a second.
+13). A resample is a weight for each row, the number of times that the row was drawn. So all metrics are sums of
+weights, and 1,000 resamples of 25,000 rows take half a second.
 """
 
 from typing import NamedTuple
