@@ -13,7 +13,7 @@ from stages import params
 from stages.console import UserError
 from stages.contracts.features import FEATURES, Features, feature_parts, read_part
 from stages.contracts.reviews import RAW, read_source
-from stages.download import imdb, mirror
+from stages.download import fetch, imdb
 
 NUM_WORDS = 10_000
 ROWS_PER_PART = 25_000
@@ -57,8 +57,7 @@ def features(split: str) -> Features:
 
 def reviews() -> Path:
     """Return the path of imdb.npz, which `download` finds or downloads."""
-    cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
-    return mirror.find("imdb", [str(cache), imdb.ADDRESS], [imdb.REVIEWS])[0]
+    return fetch.find("imdb", {imdb.REVIEWS: imdb.FILES[imdb.REVIEWS]}, imdb.places())[0]
 
 
 def machine() -> str:

@@ -1,7 +1,8 @@
-"""How a stage talks to the person who runs it: lines of progress, one-line errors, exit codes."""
+"""How a program of this project talks to its user: progress in lines, errors in one line, exit codes."""
 
 import argparse
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -9,34 +10,39 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-
-class UserError(Exception):
-    """Something the user can mend: its text says what was wrong, where, what was expected and what to do."""
-
-
+MIN_MEMORY = 2500
+"""MB of address space that TensorFlow needs to start. With less it ends without a message."""
 NO_MEMORY = (
     "memory ran out: free some, or lower vectorize.rows_per_part, train.batch_size or train.hidden_units in params.yaml"
 )
 
 
+class UserError(Exception):
+    """An error that the user can fix. Its text says what was wrong, where, what was expected and what to do."""
+
+
 class UsageError(UserError):
-    """A way of calling a program that it does not have; its usage is printed before the text."""
+    """Command-line arguments that do not fit together. The usage is printed before the text."""
 
 
 def say(line: str) -> None:
-    """Print one line at once, so that it is seen while the work goes on."""
+    """Print a line without waiting for the buffer to fill, so that it is seen while the work goes on.
+
+    Raises:
+        UserError: The line cannot be written, for example because the disk is full.
+    """
     try:
         print(line, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise UserError(f"what is printed cannot be written ({error.strerror}): see where it goes") from None
+        raise UserError(f"cannot write to standard output ({error.strerror}): check where it goes") from None
 
 
 def one_line(text: object) -> str:
-    r"""The first line of what a library or a file says, in 200 characters that any terminal can show.
+    r"""Return the first line of a message from a library or a file, in at most 200 printable characters.
 
-    An exception that says nothing is named by its kind.
+    For an exception without a message this is the name of its class.
 
     >>> one_line("no such\x1b[1m column\nin this file")
     'no such?[1m column'
@@ -52,14 +58,13 @@ def run(
 ) -> NoReturn:
     """Run `main` as a program and exit.
 
-    Args:
-        main: the program. A stage takes no arguments: its parameters are in params.yaml.
-        description: what `--help` prints.
-        arguments: adds to a parser the arguments of the program, which `main` gets by their names.
+    The exit code is 0 for success, 1 for an error that the user can fix, 2 for wrong arguments, 130 after SIGINT, 143
+    after SIGTERM, and 141 when the reader of the output has gone. Any other exception is a bug and keeps its traceback.
 
-    Exits with 0 when done, 1 with a line for an error that a user can mend, 2 for arguments it does not know,
-    130 when interrupted, 143 when asked to end, 141 without a word when nobody reads on what it prints. Any other
-    exception is a defect, and keeps its traceback.
+    Args:
+        main: The program. A stage takes no arguments: its parameters are in params.yaml.
+        description: What `--help` prints.
+        arguments: Adds the program's arguments to a parser. `main` gets them by name.
     """
     spec = sys.modules["__main__"].__spec__
     parser = argparse.ArgumentParser(
@@ -71,29 +76,45 @@ def run(
     values = vars(parser.parse_args())
     try:
         with _interruptible():
+            _require_memory()
             main(**values)
             print(end="", flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again as it ends
-        sys.exit(141)  # as a shell says of programs that the signal ends
     except UsageError as error:
         parser.error(str(error))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        sys.exit(f"error: {error.filename or 'I/O'}: {error.strerror or error}")
-    except _Stopped as stopped:
-        sys.exit(128 + stopped.number)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails again when it exits
+        sys.exit(141)  # what a shell reports for a program that SIGPIPE ended
+    except _Interrupted as interrupt:
+        sys.exit(128 + interrupt.number)
     except Exception as error:
-        # TensorFlow's error for this goes by its name, since importing it takes seconds.
-        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-            sys.exit(f"error: {NO_MEMORY}")
-        raise
+        if (message := _message(error)) is None:
+            raise
+        sys.exit(f"error: {message}")
     sys.exit(0)
 
 
-class _Stopped(BaseException):
-    """The program was interrupted, or asked to end, and what was half done is tidied away."""
+def _message(error: Exception) -> str | None:
+    """Return what to print of an error, or None for a bug."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'I/O'}: {error.strerror or error}"
+    # TensorFlow's own error for this is recognized by its name, because importing TensorFlow takes seconds.
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return NO_MEMORY
+    return None
+
+
+def _require_memory() -> None:
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < MIN_MEMORY << 20:
+        raise UserError(
+            f"the memory limit is {limit >> 20} MB; expected at least {MIN_MEMORY} MB: raise it with `ulimit -v`"
+        )
+
+
+class _Interrupted(BaseException):
+    """A signal ended the program, after it removed what was half-written."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -101,51 +122,52 @@ class _Stopped(BaseException):
 
 
 _INTERRUPTED = b"interrupted: no result was left half-written\n"
-_half_done: list[str] = []
+_half_written: list[str] = []
 
 
 @contextmanager
 def cleanup_on_interrupt(what: str) -> Iterator[None]:
-    """Say that `what` is half done while a block runs: an interrupt is raised in it, so that it can tidy that away."""
-    _half_done.append(what)
+    """Mark `what` as half-written during a block, so that an interrupt raises KeyboardInterrupt and is cleaned up."""
+    _half_written.append(what)
     try:
         yield
     finally:
-        _half_done.remove(what)
+        _half_written.remove(what)
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGINT or SIGTERM end a block with a line: at once or, where something is half done, as an error would.
+    """Let SIGINT or SIGTERM end a block with one line.
 
-    At once, because an error in the middle of an import, or of what a library does, may be passed over. After the first
-    one, and after the block, they end the program without a word, as while it imports.
+    If nothing is half-written, the program ends at once: an exception in the middle of an import or of a library call
+    may be swallowed. Otherwise the signal raises KeyboardInterrupt, and whatever becomes of that, the block ends with
+    `_Interrupted`. A second signal, or one after the block, ends the program without a line.
 
     Raises:
-        _Stopped: whatever has become of the interrupt on its way.
+        _Interrupted: A signal came while something was half-written.
     """
-    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
-    asked: list[int] = []
+    signals = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    received: list[int] = []
 
-    def listen(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-        for number in heard:
+    def handle(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+        for number in signals:
             signal.signal(number, handler)
 
-    def stop(number: int, _: FrameType | None) -> None:
-        listen(signal.SIG_DFL)
-        os.write(sys.stderr.fileno(), _INTERRUPTED)  # not print, which may be in the middle of a line
-        if not _half_done:
+    def interrupt(number: int, _: FrameType | None) -> None:
+        handle(signal.SIG_DFL)
+        os.write(sys.stderr.fileno(), _INTERRUPTED)  # not print: the signal may have come in the middle of one
+        if not _half_written:
             os._exit(128 + number)
-        asked.append(number)
+        received.append(number)
         raise KeyboardInterrupt
 
-    listen(stop)
+    handle(interrupt)
     try:
         yield
     except BaseException:
-        if not asked:
+        if not received:
             raise
     finally:
-        listen(signal.SIG_DFL)
-    if asked:
-        raise _Stopped(asked[0])
+        handle(signal.SIG_DFL)
+    if received:
+        raise _Interrupted(received[0])

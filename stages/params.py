@@ -1,27 +1,23 @@
 """The schema of params.yaml: one class per section, one field per parameter.
 
-Each field's description says what is allowed, and is what a user reads when a value is not.
+Each field's description says what is allowed. It is part of the error for a value that is not.
 """
 
 from difflib import get_close_matches
 from pathlib import Path
-from reprlib import Repr
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.error import YAMLError
 
 from stages.console import UserError, one_line
 
 PARAMS = Path("params.yaml")
 
-_ALIASES, _DEPTH = 20, 20
-"""Aliases and levels that the file may have: more than the parameters take, too few to make much of a small file."""
-
 TokenizerName = Literal["keras", "unicode"]
-"""What `stages.encoding.tokenizers.TOKENIZERS` knows a tokenizer by."""
+"""The keys of `stages.encoding.tokenizers.TOKENIZERS`."""
 
 
 class _Section(BaseModel):
@@ -29,7 +25,7 @@ class _Section(BaseModel):
 
 
 def _inside(name: str) -> str:
-    """The name of a file in the folder, or below it: DVC does not watch what is elsewhere."""
+    """Refuse a path that leads out of the folder, because DVC does not watch files elsewhere."""
     path = Path(name)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError
@@ -40,7 +36,7 @@ _FileName = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
 
 
 class Files(_Section):
-    """Your own reviews: read by the source `files`. Columns and labels are as in `stages.download.files`."""
+    """Your own reviews, which the source `files` reads."""
 
     folder: Annotated[str, Field(min_length=1, description="the path of a folder, a dependency of the stage")]
     train: Annotated[
@@ -68,7 +64,7 @@ class Files(_Section):
 
 
 class Synthetic(_Section):
-    """The corpus that the source `synthetic` draws: read by `download`."""
+    """The corpus that the source `synthetic` draws."""
 
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
     train_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
@@ -76,7 +72,7 @@ class Synthetic(_Section):
 
 
 class Data(_Section):
-    """Where reviews come from: read by `download`."""
+    """Where the reviews come from. Read by `download`."""
 
     sources: Annotated[
         list[Literal["imdb", "aclimdb", "files", "synthetic"]],
@@ -88,17 +84,17 @@ class Data(_Section):
 
 
 class Vectorize(_Section):
-    """Shape of the multi-hot matrices: read by `vectorize`."""
+    """The shape of the multi-hot matrices. Read by `vectorize`."""
 
     num_words: Annotated[int, Field(ge=5, le=2**31 - 1, description="a whole number from 5")]
     rows_per_part: Annotated[int, Field(ge=1, le=10**7, description="a whole number from 1 to 10000000")]
 
 
 class Train(_Section):
-    """The network and how it is trained: read by `train`.
+    """The network and its training. Read by `train`.
 
-    `activation`, `optimizer` and `loss` are names that Keras knows. Keras is not imported here, since that takes
-    seconds: `stages.train.network` looks the names up.
+    `activation`, `optimizer` and `loss` are names in Keras. `stages.train.network` checks them: importing Keras here
+    would take seconds in every stage.
     """
 
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
@@ -120,7 +116,7 @@ class Train(_Section):
 
 
 class Params(_Section):
-    """All of params.yaml; `evaluate` shows it in the report."""
+    """All of params.yaml. `evaluate` shows it in the report."""
 
     data: Annotated[Data, Field(description="a section")]
     vectorize: Annotated[Vectorize, Field(description="a section")]
@@ -130,43 +126,33 @@ class Params(_Section):
 def load() -> Params:
     """Read and check params.yaml.
 
-    The whole file is checked whichever stage asks, so that a mistake in `train` shows before `download` works.
+    The whole file is checked in each stage, so that you learn of a mistake in `train` before `download` has run.
 
     Raises:
-        UserError: the file cannot be read, or a key is unknown, missing or has a value that is not allowed.
+        UserError: The file is missing or no valid YAML, or a parameter is unknown, missing, or not allowed.
     """
     try:
-        text = PARAMS.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{PARAMS} is missing: run this in the project's folder, or `git checkout {PARAMS}`") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{PARAMS}, byte {error.start + 1} is not UTF-8: save the file in UTF-8") from None
-    try:
-        values = _parse(text)
-    except Exception as error:  # a value that is not of its tag shows as almost anything, as a KeyError for one
-        mark = getattr(error, "problem_mark", None)
-        where = f"{PARAMS}:{mark.line + 1}" if mark else str(PARAMS)
-        raise UserError(f"{where} is not valid YAML: {one_line(getattr(error, 'problem', None) or error)}") from None
-    try:
-        return Params.model_validate(values)
+        return Params.model_validate(_read())
     except ValidationError as error:
         lines = dict.fromkeys(_explain(detail) for detail in error.errors(include_url=False))
         raise UserError("\n".join(lines)) from None
 
 
-def _parse(text: str) -> Any:
-    """The values in a YAML text, as DVC reads them."""
-    aliases = depth = 0
-    for event in YAML(typ="safe").parse(text):
-        aliases += isinstance(event, AliasEvent)
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if aliases > _ALIASES or depth > _DEPTH:
-            raise ValueError(f"it has more than {_ALIASES} aliases, or values in more than {_DEPTH} others")
-    return YAML(typ="safe").load(text)
+def _read() -> Any:
+    try:
+        return YAML(typ="safe").load(PARAMS.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{PARAMS} is missing: run this in the project's folder, or `git checkout {PARAMS}`") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{PARAMS}, byte {error.start + 1} is not UTF-8: save the file in UTF-8") from None
+    except (YAMLError, ValueError) as error:  # ValueError: a date that does not exist, for example
+        mark = getattr(error, "problem_mark", None)
+        where = f"{PARAMS}:{mark.line + 1}" if mark else str(PARAMS)
+        raise UserError(f"{where} is not valid YAML: {one_line(getattr(error, 'problem', None) or error)}") from None
 
 
 def _explain(error: ErrorDetails) -> str:
-    """One line for one of pydantic's errors: the key's path, the value, what is allowed."""
+    """Return one line for one of pydantic's errors: the key's path, its value, and what is allowed."""
     section: type[BaseModel] = Params
     path: list[str] = []
     allowed = f"sections {', '.join(Params.model_fields)}"
@@ -181,10 +167,12 @@ def _explain(error: ErrorDetails) -> str:
         section = field.annotation
     key = ".".join(path) + "".join(f"[{step}]" for step in error["loc"] if isinstance(step, int))
     if error["type"] == "extra_forbidden":
-        return _unknown(key, one_line(str(error["loc"][-1])), list(section.model_fields))
+        return _unknown(key, str(error["loc"][-1]), list(section.model_fields))
     if error["type"] == "missing":
         return f"{PARAMS}: {key} is missing; expected {allowed}"
-    return f"{PARAMS}: {key or 'the file'} is {_short(error['input'])}; expected {allowed}"
+    value = repr(error["input"])
+    shown = value if len(value) <= 60 else f"{value[:57]}..."
+    return f"{PARAMS}: {key or 'the file'} is {shown}; expected {allowed}"
 
 
 def _unknown(section: str, name: str, known: list[str]) -> str:
@@ -192,14 +180,3 @@ def _unknown(section: str, name: str, known: list[str]) -> str:
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(prefix + key for key in known)}"
     return f"{PARAMS}: {prefix}{name} is not a parameter; {hint}"
-
-
-def _short(value: Any) -> str:
-    """A value as Python writes it, in 60 characters at most, however large it is."""
-    shown = Repr()
-    shown.maxstring = shown.maxlong = shown.maxother = 60
-    try:
-        text = shown.repr(value)
-    except ValueError:  # Python shows no number of more than 4,300 digits
-        return f"a {type(value).__name__} of too many digits"
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,13 +1,15 @@
-"""How files are written and read, whatever they hold: whole or not at all, and checked.
+"""How files are written and read, whatever they hold.
 
-What is written goes beside its destination first, and is renamed when it is whole. What is read is as expected, or else
-an error names the file, what is wrong with it, and the stage that builds it anew.
+A file is written beside its destination and renamed when it is complete. A file that is missing or damaged gives an
+error that names the file, what is wrong with it, and the command that builds it again.
 """
 
 import json
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +20,20 @@ import pyarrow.parquet as pq
 
 from stages.console import UserError, cleanup_on_interrupt, one_line
 
+DAMAGE = (OSError, ValueError, EOFError, pa.ArrowException)
+"""What NumPy, pandas, json, pydantic, PyArrow and `require` raise for the content of a file."""
+BAD_ZIP = (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError)
+"""What zipfile raises: KeyError for a missing member, RuntimeError for an encrypted one or an unknown compression."""
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` for a file or folder to be written to, and rename it to `path` when that went well.
+    """Yield a path beside `path` to write a file or a folder to, and rename it to `path` after the block.
 
-    Whatever was at `path` stays until then. When the block raises, what it wrote is removed.
+    Until then `path` stays as it was. When the block raises, what it wrote is removed.
 
     Raises:
-        UserError: the disk is full, or the place cannot be written to.
+        UserError: The disk is full, or the place cannot be written to.
     """
     beside = path.with_name(f".{path.name}.partial")
     with cleanup_on_interrupt(str(path)):
@@ -37,12 +44,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
             if beside.is_dir():
                 _remove(path)
             beside.replace(path)
-        except BrokenPipeError:  # of what is printed meanwhile
+        except BrokenPipeError:  # from printing in the block
             raise
         except OSError as error:
-            raise UserError(
-                f"{path} cannot be written ({_first_line(error)}): see to that, then run it again"
-            ) from None
+            raise UserError(f"{path} cannot be written ({_reason(error)}): fix that, then run it again") from None
         finally:
             _remove(beside)
 
@@ -55,42 +60,43 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def checked_read(path: Path, stage: str) -> Iterator[None]:
-    """Turn what libraries say of a file that is missing or damaged into a line that names the file and the remedy.
+def checked_read(path: Path, stage: str, damage: tuple[type[Exception], ...] = DAMAGE) -> Iterator[None]:
+    """Turn what libraries raise for a missing or damaged file into an error that names the file and the remedy.
+
+    Any other exception passes, since it is a bug.
 
     Args:
-        path: the file.
-        stage: which writes it.
+        path: The file that the block reads.
+        stage: The stage that writes it.
+        damage: What the block raises for a damaged file.
 
     Raises:
-        UserError: in place of any error in the block.
+        UserError: The file is missing, unreadable, damaged, or too large for memory.
     """
     remedy = f"restore it with `dvc repro` or, if that does not help, `dvc repro --force --single-item {stage}`"
     try:
         yield
     except FileNotFoundError:
         raise UserError(f"{path} is missing: build it with `dvc repro {stage}`, in the project's folder") from None
-    except UserError:
-        raise
     except MemoryError:
         raise UserError(
             f"{path} does not fit into memory: free some, lower vectorize.rows_per_part in params.yaml or, "
             f"if the file is damaged, {remedy}"
         ) from None
-    except Exception as error:  # damage shows as almost anything: each library trips over it in its own way
-        if isinstance(error, OSError) and error.errno:
-            raise UserError(f"{path} cannot be read ({_first_line(error)}): see to that, then run it again") from None
-        raise UserError(f"{path} is damaged ({_first_line(error)}): {remedy}") from None
+    except damage as error:
+        if isinstance(error, OSError) and error.errno:  # from the system; PyArrow and h5py raise it without a number
+            raise UserError(f"{path} cannot be read ({_reason(error)}): fix that, then run it again") from None
+        raise UserError(f"{path} is damaged ({_reason(error)}): {remedy}") from None
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return one_line(error).rstrip(".:")
 
 
 def require(condition: bool, expected: str) -> None:
-    """Within `checked_read`: a file that does not hold what is expected is damaged."""
+    """Within `checked_read`: report the file as damaged unless the condition holds."""
     if not condition:
         raise ValueError(f"expected {expected}")
 
@@ -99,12 +105,12 @@ ALL_ROWS = "as many rows as the file says it has"
 
 
 def check_schema(found: pa.Schema, schema: pa.Schema) -> None:
-    """Within `checked_read`: a table of other columns, or of other types, is damaged."""
+    """Within `checked_read`: report a table with other columns, or of other types, as damaged."""
     require(found.equals(schema), f"the columns {', '.join(f'{field.name}: {field.type}' for field in schema)}")
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Within `checked_read`: a small Parquet file, without a null in it."""
+    """Within `checked_read`: read a small Parquet file that may hold no nulls."""
     with pq.ParquetFile(path) as file:
         table = file.read(use_threads=False)  # one thread: no pool to wait for where memory is short
         require(len(table) == file.metadata.num_rows, ALL_ROWS)
@@ -114,17 +120,17 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON for people: indented, with a line end."""
+    """Write indented JSON that ends in a newline."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def write_table(path: Path, schema: pa.Schema, columns: Sequence[Any]) -> None:
-    """Write a small Parquet file, its columns in the order of the schema."""
+    """Write a small Parquet file. The columns are in the order of the schema."""
     pq.write_table(pa.table(list(columns), schema=schema), path, compression="zstd")
 
 
 def count_rows(path: Path, stage: str) -> int:
-    """How many rows a Parquet file, which `stage` writes, says it has."""
+    """Return the number of rows in the metadata of a Parquet file that `stage` writes."""
     with checked_read(path, stage):
         rows: int = pq.read_metadata(path).num_rows
         return rows
@@ -132,9 +138,10 @@ def count_rows(path: Path, stage: str) -> int:
 
 @contextmanager
 def scratch(path: Path) -> Iterator[Path]:
-    """A folder beside `path` for what Keras saves, and for the temporary files that it makes meanwhile.
+    """Yield a folder beside `path` for what Keras saves, and for its temporary files.
 
-    Elsewhere those of a process that is killed would stay; here the next one removes them.
+    A killed process leaves the folder behind, and the next one removes it. In the system's folder for temporary files
+    nobody would.
     """
     folder = path.with_name(f"{path.name}.scratch")
     _remove(folder)

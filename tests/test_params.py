@@ -1,6 +1,5 @@
 """params.yaml: what is accepted, and what is said of what is not."""
 
-import itertools
 import shutil
 from pathlib import Path
 
@@ -51,10 +50,6 @@ def test_the_file_in_the_repository_is_the_reference_run(folder: Path) -> None:
         ("batch_size", "", "params.yaml: train.batch_size is missing; expected a whole number from 1 to 1000000"),
         ("vectorize", "vectorise:", "params.yaml: vectorise is not a parameter; did you mean vectorize?"),
         ("seed", "  seed: [1", "params.yaml:"),
-        ("seed", "  seed: 0x" + "f" * 9999, "params.yaml: train.seed is a int of too many digits; expected a whole"),
-        ("seed", r'  "\e[1m": 1', "params.yaml: train.?[1m is not a parameter; known are train.seed"),
-        ("seed", "  seed: !!int ''", "params.yaml is not valid YAML: string index out of range"),
-        ("seed", "  seed: " + "[" * 10**5, "params.yaml is not valid YAML: it has more than 20 aliases, or values in"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_key_value_and_what_is_allowed(edit, key: str, line: str, message: str) -> None:
@@ -76,16 +71,6 @@ def test_epochs_is_a_number_or_best(edit, value: int | str) -> None:
 def test_what_is_not_a_mapping_of_sections_is_refused(folder: Path, content: bytes) -> None:
     (folder / "params.yaml").write_bytes(content)
     with pytest.raises(UserError, match=r"params\.yaml"):
-        params.load()
-
-
-@pytest.mark.parametrize("level", ["{new}: &{new} [{old}]", "{new}: &{new} {{<<: [{old}]}}"])
-def test_a_billion_laughs_are_not_heard_out(folder: Path, level: str) -> None:
-    """Ten levels of nine aliases each: the values in memory, or the error that shows them, would have no end."""
-    names = "abcdefghij"
-    levels = [level.format(new=new, old=", ".join([f"*{old}"] * 9)) for old, new in itertools.pairwise(names)]
-    (folder / "params.yaml").write_text("\n".join(["a: &a {lol: 1}", *levels]))
-    with pytest.raises(UserError, match=r"params\.yaml is not valid YAML: it has more than 20 aliases"):
         params.load()
 
 

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.params import TokenizerName
-from stages.storage import checked_read, count_rows, read_table, require, write_table
+from stages.storage import BAD_ZIP, DAMAGE, checked_read, count_rows, read_table, require, write_table
 
 FEATURES = Path("data/features")
 FEATURES_COLUMNS = FEATURES / "columns.parquet"
 
 _COLUMNS = pa.schema([("column", pa.int32()), ("word", pa.string())])
+_BAD_NPZ = (*DAMAGE, *BAD_ZIP, AttributeError, TypeError)
+"""What zipfile, NumPy and SciPy raise for a damaged npz file; the last two for arrays of other shapes and types."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ def feature_parts(split: str) -> list[Path]:
 @lru_cache(maxsize=1)
 def read_part(path: Path) -> Features:
     """Read a part. The last part stays in memory, so that a split with one part is read only once."""
+    with checked_read(path, "vectorize", _BAD_NPZ), zipfile.ZipFile(path):  # or NumPy takes any bytes for a pickle
+        matrix = scipy.sparse.load_npz(path)
     with checked_read(path, "vectorize"):
-        with zipfile.ZipFile(path):  # or NumPy takes it for a pickle, which it refuses with the wrong advice
-            matrix = scipy.sparse.load_npz(path)
         require(isinstance(matrix, scipy.sparse.csr_matrix) and matrix.dtype == np.float32, "a float32 CSR matrix")
         matrix.check_format(full_check=True)
         require(matrix.has_canonical_format, "each row's indices sorted and no duplicates")

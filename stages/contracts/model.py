@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.console import UserError
 from stages.contracts.features import Columns, write_columns
-from stages.storage import atomic_write, checked_read, require, scratch
+from stages.storage import BAD_ZIP, DAMAGE, atomic_write, checked_read, require, scratch
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +23,8 @@ HISTORY = Path("results/history.csv")
 
 _COLUMNS_KEY = "columns_sha256"
 """The key in metadata.json of a .keras file that says what the model's columns are."""
+_BAD_MODEL = (*DAMAGE, *BAD_ZIP, AttributeError, IndexError, TypeError)
+"""What Keras and h5py raise for a damaged model; the last three for a configuration that is not the one Keras wrote."""
 _HISTORY = ("epoch", "loss", "binary_accuracy", "val_loss", "val_binary_accuracy")
 
 
@@ -64,8 +66,10 @@ def read_model(columns: Columns) -> "keras.Sequential":
     Raises:
         UserError: it is missing, damaged, or was trained on other columns.
     """
-    with checked_read(MODEL, "train"), zipfile.ZipFile(MODEL) as members:
-        trained_on = json.loads(members.read("metadata.json"))[_COLUMNS_KEY]
+    with checked_read(MODEL, "train", (*DAMAGE, *BAD_ZIP)), zipfile.ZipFile(MODEL) as members:
+        metadata = json.loads(members.read("metadata.json"))
+        require(isinstance(metadata, dict) and _COLUMNS_KEY in metadata, f"{_COLUMNS_KEY} in metadata.json")
+        trained_on = metadata[_COLUMNS_KEY]
     if trained_on != columns.sha256:
         raise UserError(
             f"{MODEL} was trained on other columns than those read with it: they are of two runs; expected of one: "
@@ -73,7 +77,7 @@ def read_model(columns: Columns) -> "keras.Sequential":
         )
     import keras  # here, because the stages before `train` do without TensorFlow
 
-    with checked_read(MODEL, "train"):
+    with checked_read(MODEL, "train", _BAD_MODEL):
         # Nothing in the file is run: safe_mode refuses the lambdas that it may hold, and allows no own classes.
         model = keras.models.load_model(MODEL, safe_mode=True)
         require(model.input_shape == (None, len(columns.words)), f"{len(columns.words):,} columns")

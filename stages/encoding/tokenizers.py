@@ -5,7 +5,6 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from functools import cache
-from itertools import groupby
 
 Tokenizer = Callable[[str], list[str]]
 
@@ -18,8 +17,6 @@ SEPARATORS = b'!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 _KERAS = bytes.maketrans(
     SEPARATORS + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b" " * len(SEPARATORS) + b"abcdefghijklmnopqrstuvwxyz"
 )
-_MANY_MARKS = re.compile(r"[^\w\x00-\x7f]{32,}")
-"""Where marks may follow one another, more of them than any script puts on a letter; other signs may be among them."""
 _ASCII_WORD = re.compile("[a-z0-9]+(?:'[a-z0-9]+)*")
 
 
@@ -54,16 +51,8 @@ def unicode(text: str) -> list[str]:
     """
     if text.isascii():  # most texts are: a third of the time, for the same words
         return _ASCII_WORD.findall(text.lower())
-    text = _MANY_MARKS.sub(_in_order, text)
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
     return _any_word().findall(folded.replace("\u2019", "'").replace("_", " "))
-
-
-def _in_order(signs: re.Match[str]) -> str:
-    """Decompose signs (NFD) and sort the marks: `unicodedata` takes minutes for a million, n * n steps."""
-    decomposed = "".join(unicodedata.normalize("NFD", sign) for sign in signs[0])
-    runs = groupby(decomposed, lambda sign: unicodedata.combining(sign) > 0)
-    return "".join(mark for _, run in runs for mark in sorted(run, key=unicodedata.combining))
 
 
 @cache

@@ -66,25 +66,6 @@ def test_unicode_takes_every_character_for_what_it_is() -> None:
         assert text.unicode(sample) == slow_unicode(sample), hex(ord(characters[start]))
 
 
-def test_long_runs_of_marks_are_put_in_order_as_short_ones_are() -> None:
-    """Among them marks that decompose into two, that count as letters of order 0, and signs that are no marks."""
-    generator = random.Random(6)
-    for alphabet in (
-        "\u0301\u0316\u0345",
-        "\u0301\u0316\u0345\u0344\u0f73\u0f71\u093f\u05b0\u302a",
-        "\u0301\u0316\u2014\u34ff",
-    ):
-        for length in (31, 32, 33, 200, 1000):
-            sample = generator.choice("aé가\u0345") + "".join(generator.choices(alphabet, k=length)) + "\u0316b"
-            assert text.unicode(sample) == slow_unicode(sample), ascii(sample)
-
-
-def test_a_million_marks_are_sorted_in_no_time() -> None:
-    """Which takes Python's normal forms eight minutes: no one would wait for this test."""
-    half = text.LONGEST // 2
-    assert text.unicode("a" + "\u0301\u0316" * half) == ["á" + "\u0316" * half + "\u0301" * (half - 1)]
-
-
 def test_ascii_takes_the_short_way_to_the_same_words() -> None:
     for sample in samples("".join(map(chr, range(128))), 2000):
         assert text.unicode(f"{sample} é")[:-1] == text.unicode(sample)

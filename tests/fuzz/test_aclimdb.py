@@ -1,18 +1,15 @@
-"""The archive of texts: damaged before and after it is packed, with members of any kind, and bombs."""
+"""The archive of texts: damaged before and after it is packed, and with members of any kind."""
 
 import gzip
 import io
 import tarfile
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.download import aclimdb
-from stages.encoding import tokenizers as text
 from tests.download.test_aclimdb import Member, member, pack, tiny
-from tests.fuzz.bounds import bounded
 from tests.fuzz.given import TEXTS, answer, damaged
 
 PACKED = pack(tiny())
@@ -25,13 +22,10 @@ def check(content: bytes) -> None:
     """Read it, and look at what comes."""
     Path("a.tar.gz").write_bytes(content)
     reviews = answer(lambda: list(aclimdb.read(Path("a.tar.gz")))) or []
-    names = {(review.split, review.label, review.file) for review in reviews}
-    assert len(names) == len(reviews)
     for review in reviews:
         assert review.split in ("train", "test")
         assert review.label in (0, 1)
         assert "/" not in review.file
-        assert len(review.text.encode()) <= text.LONGEST
     assert {path.name for path in Path.cwd().iterdir()} == {"a.tar.gz"}
 
 
@@ -79,29 +73,3 @@ def test_any_reviews_come_back(folder: Path, reviews: dict[tuple[int, int], str]
     names = {f"{number}_{rating}.txt": review for (number, rating), review in reviews.items()}
     Path("a.tar.gz").write_bytes(pack([member(f"aclImdb/test/neg/{name}", names[name].encode()) for name in names]))
     assert [(review.file, review.text) for review in aclimdb.read(Path("a.tar.gz"))] == list(names.items())
-
-
-def headers(kind: bytes, size: int, count: int = 1) -> bytes:
-    """Members that hold names or headers for the next one, of this many bytes each, and none follows."""
-    info, _ = member("x", kind=kind)
-    info.size = size
-    return (info.tobuf(tarfile.GNU_FORMAT) + b"a" * size + bytes(-size % 512)) * count
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        headers(tarfile.XHDTYPE, 1 << 28),
-        headers(tarfile.XGLTYPE, 1 << 18, 1000),
-        headers(tarfile.GNUTYPE_LONGNAME, 512, 100_000),
-        headers(tarfile.REGTYPE, 0, 100_000),
-        headers(tarfile.GNUTYPE_SPARSE, 0, 1000),
-        bytes(1 << 29),
-    ],
-    ids=["pax", "global", "names", "empty", "sparse", "zeros"],
-)
-def test_bombs_are_left_before_they_fill_the_memory(folder: Path, content: bytes) -> None:
-    packed = gzip.compress(content, 1)
-    del content
-    with bounded():
-        check(packed)

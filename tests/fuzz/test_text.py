@@ -1,7 +1,5 @@
 """The tokenizers and the encoder on any text, against their definitions and a Counter."""
 
-import re
-import unicodedata
 from collections import Counter
 from pathlib import Path
 from unittest import mock
@@ -19,8 +17,6 @@ CUT = str.maketrans(
     '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\nABCDEFGHIJKLMNOPQRSTUVWXYZ', " " * 33 + " abcdefghijklmnopqrstuvwxyz"[1:]
 )
 ANY = st.text() | st.text(SOME)
-MARKS = "\u0301\u0316\u0345\u0344\u0f71\u0f73\u0f81\u093f\u05b0\u302a\u1e09\u0360\u3099\U00011357"
-RUNS = st.lists(st.tuples(st.sampled_from(MARKS) | st.characters(categories=["Mn", "Mc", "Me"]), st.integers(1, 40)))
 
 
 @given(ANY)
@@ -31,25 +27,6 @@ def test_keras(sample: str) -> None:
 @given(ANY)
 def test_unicode(sample: str) -> None:
     assert text.unicode(sample) == slow_unicode(sample)
-
-
-@given(st.lists(RUNS.map(lambda runs: "".join(mark * count for mark, count in runs)) | ANY, max_size=6).map("".join))
-def test_unicode_with_many_marks(sample: str) -> None:
-    """The same words, and before that the same text in its normal form."""
-    ordered = text._MANY_MARKS.sub(text._in_order, sample)
-    assert unicodedata.normalize("NFD", ordered) == unicodedata.normalize("NFD", sample)
-    assert text.unicode(sample) == slow_unicode(sample)
-
-
-@given(st.lists(st.characters(), min_size=1, max_size=3).map("".join), st.sampled_from(["", " ", "a", "\u0301", "'"]))
-def test_a_long_text_of_anything_takes_no_longer(piece: str, between: str) -> None:
-    """A hundred thousand characters each: what took n * n steps would not come to an end in the time there is."""
-    sample = (piece + between) * (100_000 // len(piece + between))
-    for cut in text.TOKENIZERS.values():
-        words = cut(sample)
-        assert len(words) <= len(sample)
-    spaced = [word for word in re.split(" +", sample.translate(CUT)) if word]
-    assert text.keras(sample) == spaced
 
 
 WORDS = st.sampled_from(["a", "b", "B", "é", "it's", "x" * 50]) | st.text(min_size=1, max_size=5)
