@@ -20,6 +20,7 @@ from stages.params import Params
 CANNOT_CHANGE_OUTPUTS = {
     "stages/__init__.py": "checks the environment before a program starts",
     "stages/console.py": "prints, and handles errors and interrupts",
+    "stages/dependencies.py": "compares inputs, and removes outputs",
     "stages/params.py": "validates params.yaml, whose values are dependencies themselves",
 }
 """Modules that no stage lists among its dependencies, each with the reason. Packages that hold only a docstring are

@@ -14,3 +14,7 @@ if _missing := [name for name in _NEEDED if find_spec(name) is None]:
         f"{sys.executable} lacks {', '.join(_missing)}. Run `make install` once, then `source .venv/bin/activate`",
         name=__name__,
     )
+
+from stages import dependencies  # noqa: E402 - only now it is known that all packages are there
+
+dependencies.note()

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from stages import dependencies
+
 MIN_MEMORY = 2500
 """MB of address space that TensorFlow needs to start. With less it ends without a message."""
 NO_MEMORY = (
@@ -79,6 +81,8 @@ def run(
             _require_memory()
             main(**values)
             print(end="", flush=True)
+            dependencies.check()
+            dependencies.end()
     except UsageError as error:
         parser.error(str(error))
     except BrokenPipeError:

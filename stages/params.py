@@ -123,6 +123,10 @@ class Params(_Section):
     train: Annotated[Train, Field(description="a section")]
 
 
+_loaded: Any = None
+"""The values that `load` has read."""
+
+
 def load() -> Params:
     """Read and check params.yaml.
 
@@ -131,11 +135,22 @@ def load() -> Params:
     Raises:
         UserError: The file is missing or no valid YAML, or a parameter is unknown, missing, or not allowed.
     """
+    global _loaded
+    _loaded = _read()
     try:
-        return Params.model_validate(_read())
+        return Params.model_validate(_loaded)
     except ValidationError as error:
         lines = dict.fromkeys(_explain(detail) for detail in error.errors(include_url=False))
         raise UserError("\n".join(lines)) from None
+
+
+def changed(sections: list[str]) -> bool:
+    """Return whether one of these sections has another value than `load` has read."""
+    try:
+        now = _read()
+    except UserError:
+        return True
+    return any(now.get(section) != _loaded.get(section) for section in sections) if isinstance(now, dict) else True
 
 
 def _read() -> Any:

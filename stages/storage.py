@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stages import dependencies
 from stages.console import UserError, cleanup_on_interrupt, one_line
 
 DAMAGE = (OSError, ValueError, EOFError, pa.ArrowException)
@@ -33,7 +34,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Until then `path` stays as it was. When the block raises, what it wrote is removed.
 
     Raises:
-        UserError: The disk is full, or the place cannot be written to.
+        UserError: The disk is full, the place cannot be written to, or an input of the running stage has changed.
     """
     beside = path.with_name(f".{path.name}.partial")
     with cleanup_on_interrupt(str(path)):
@@ -41,6 +42,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             _remove(beside)
             path.parent.mkdir(parents=True, exist_ok=True)
             yield beside
+            dependencies.check()
             if beside.is_dir():
                 _remove(path)
             beside.replace(path)

@@ -9,6 +9,7 @@ from tests.conftest import ROOT
 READS = {
     "open", "fdopen", "read_text", "read_bytes", "load", "loads", "load_npz", "load_model", "read_array", "read_table",
     "read_csv", "read_metadata", "ParquetFile", "ZipFile", "pread", "get_template", "validate_json", "TemporaryFile",
+    "file_hash",
 }  # fmt: skip
 """Names of functions by which content comes from a file."""
 RUNS = {"eval", "exec", "compile", "__import__", "import_module", "enable_unsafe_deserialization", "system", "Popen"}

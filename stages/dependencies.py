@@ -1,0 +1,123 @@
+"""Notice when a dependency of a stage changes while the stage runs.
+
+DVC hashes the dependencies of a stage after its command has ended. If you edit an input meanwhile, DVC would record the
+edited input as what the outputs were made from, and keep the wrong result in its run cache. So a stage notes its
+dependencies when it starts, and compares them before it puts an output in place and when it ends.
+
+A file has changed if its size, modification time or inode has. A parameter has changed if its value has.
+"""
+
+import atexit
+import os
+import re
+import shutil
+import sys
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+_PIPELINE = Path("dvc.yaml")
+_Files = dict[str, tuple[int, int, int]]
+"""The size, modification time and inode of each file."""
+
+
+class _Stage(NamedTuple):
+    name: str
+    deps: list[str]
+    params: list[str]
+    """The sections of params.yaml that the stage depends on."""
+    outputs: list[str]
+    inputs: _Files
+    """The dependencies when the stage started."""
+
+
+_running: _Stage | None = None
+"""The stage that this process runs, or None for other programs, such as tests."""
+
+
+def note() -> None:
+    """Note the dependencies of the stage that `python -m stages.NAME` runs, as dvc.yaml lists them.
+
+    Call it before any module of the stage is imported, because modules are dependencies too. Other programs depend on
+    nothing: for them, this does not even read dvc.yaml.
+    """
+    global _running
+    name = next((word.removeprefix("stages.") for word in sys.orig_argv[1:] if word.startswith("stages.")), "")
+    if sys.argv[0] != "-m" or not _PIPELINE.is_file() or f"stages.{name}" not in _PIPELINE.read_text(encoding="utf-8"):
+        return
+    from ruamel.yaml import YAML
+
+    if stage := YAML(typ="safe").load(_PIPELINE)["stages"].get(name):
+        outputs = [*stage.get("outs", []), *stage.get("metrics", [])]
+        paths = [out if isinstance(out, str) else next(iter(out)) for out in outputs]
+        deps = [_resolved(dep) for dep in stage["deps"]]
+        _running = _Stage(name, deps, stage.get("params", []), paths, _files(deps))
+
+
+def check() -> None:
+    """Compare the dependencies of the running stage with those that `note` has found.
+
+    Raises:
+        UserError: One of them has changed. The outputs that the stage has written so far are removed.
+    """
+    if _running is None:
+        return
+    from stages import params
+    from stages.console import UserError
+
+    now = _files(_running.deps)
+    different = {path for path in _running.inputs.keys() | now if _running.inputs.get(path) != now.get(path)}
+    if params.changed(_running.params):
+        different = {str(params.PARAMS)}
+    if different:
+        for output in map(Path, _running.outputs):
+            shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+        raise UserError(f"{min(different)} changed while {_running.name} ran: run `dvc repro` again")
+
+
+def end() -> None:
+    """End the process of a stage at once, with exit code 0. Other programs go on.
+
+    After TensorFlow was imported, Python needs up to a second to exit. A change in this second would go unnoticed.
+    """
+    if _running is not None:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _files(deps: list[str]) -> _Files:
+    """Return the files of dependencies as DVC sees them: without those in .dvcignore."""
+    from pathspec import GitIgnoreSpec
+
+    ignore = Path(".dvcignore")
+    ignored = GitIgnoreSpec.from_lines(ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else [])
+    paths: list[Path] = []
+    for dep in map(Path, deps):
+        paths += [dep] if dep.is_file() else []
+        for folder, folders, names in os.walk(dep):
+            folders[:] = [name for name in folders if not ignored.match_file(f"{folder}/{name}/")]
+            paths += [Path(folder, name) for name in names if not ignored.match_file(f"{folder}/{name}")]
+    return {str(path): _look(path) for path in paths}
+
+
+def _resolved(dep: str) -> str:
+    """Replace `${section.key}` by the value of the parameter, as DVC does."""
+    if "$" not in dep:
+        return dep
+    from stages import params
+    from stages.console import UserError
+
+    try:
+        settings = params.load()
+    except UserError:  # the stage will report it
+        return dep
+    return re.sub(r"\$\{(.+?)\}", lambda key: str(attrgetter(key[1])(settings)), dep)
+
+
+def _look(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # a link to nothing, or a file that was removed a moment ago
+        return 0, 0, 0
+    return status.st_size, status.st_mtime_ns, status.st_ino
