@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,8 @@ import pyarrow.parquet as pq
 from stages import dependencies
 from stages.console import UserError, cleanup_on_interrupt, one_line
 
-DAMAGE = (OSError, ValueError, EOFError, pa.ArrowException)
-"""What NumPy, pandas, json, pydantic, PyArrow and `require` raise for the content of a file."""
+DAMAGE = (OSError, ValueError, EOFError, tokenize.TokenError, pa.ArrowException)
+"""What NumPy, pandas, json, pydantic, PyArrow and `require` raise for a damaged file (TokenError: an npy header)."""
 BAD_ZIP = (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError)
 """What zipfile raises: KeyError for a missing member, RuntimeError for an encrypted one or an unknown compression."""
 

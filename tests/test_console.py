@@ -105,3 +105,41 @@ def test_every_stage_says_what_it_reads_and_writes(stage: str, tmp_path: Path) -
     for word in (f"usage: python -m stages.{stage}", "Reads  ", "Writes  "):
         assert word in done.stdout
     assert done.stdout.splitlines()[-1] == "False"
+
+
+MODULES = [f"stages.{path.stem}" for path in sorted((ROOT / "stages").glob("[!_]*.py"))]
+PACKAGES = [f"stages.{path.parent.name}" for path in sorted((ROOT / "stages").glob("*/__init__.py"))]
+
+
+def test_importing_changes_no_signal_handler() -> None:
+    """Under `-m` or not, and although a program of this project handles them."""
+    code = (
+        "import importlib, signal, sys\n"
+        "def handlers(): return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]\n"
+        "sys.argv[0], before = '-m', handlers()\n"
+        f"for name in {[*MODULES, *PACKAGES]}: importlib.import_module(name)\n"
+        "assert handlers() == before"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_importing_without_the_dependencies_raises_and_a_stage_says_so_in_a_line() -> None:
+    """With `-S`, Python finds no installed package."""
+    caught = "try: import stages\nexcept ImportError as error: print(error)"
+    done = subprocess.run([sys.executable, "-S", "-c", caught], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "make install" in done.stdout
+    command = [sys.executable, "-S", "-m", "stages.download"]
+    run = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "make install" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_memory_limit_that_is_too_low_is_said_by_run_alone() -> None:
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({10**9}, {10**9})); import stages\n"
+    done = subprocess.run(
+        [sys.executable, "-c", limit + PROGRAM.format(body="pass")],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "memory limit" in done.stderr

@@ -52,6 +52,7 @@ from stages.contracts.reviews import (
 )
 from stages.encoding import multi_hot, vocabulary
 from stages.evaluate import examples
+from stages.storage import checked_read
 from tests.conftest import example_history, random_reviews
 
 WORDS = [f"word{number}" for number in range(20)]
@@ -309,6 +310,12 @@ def test_damage_is_named_with_its_file_and_its_remedy(
     assert len(message) < 400
     assert "\n" not in message
     assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize("bug", [TypeError, AttributeError, NameError, IndexError, ZeroDivisionError])
+def test_a_bug_is_not_taken_for_a_damaged_file(bug: type[Exception]) -> None:
+    with pytest.raises(bug), checked_read(TRAIN, "download"):
+        raise bug
 
 
 def test_reviews_of_another_run_than_the_features_are_noticed(project: Path) -> None:

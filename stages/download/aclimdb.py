@@ -26,8 +26,8 @@ FILES = {"aclImdb_v1.tar.gz": "md5:7c2ac02c03563afcf9b574c7e56c153a"}
 """The archive's checksum."""
 
 _REVIEW = re.compile("aclImdb/(train|test)/(neg|pos)/([0-9]+_[0-9]+[.]txt)")
-_DAMAGE = (tarfile.TarError, zlib.error, EOFError, UnicodeDecodeError)
-"""What tarfile and zlib raise for a damaged archive, and Python for a review that is not UTF-8."""
+_DAMAGE = (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError)
+"""What tarfile and zlib raise for a damaged archive, the last three for its headers; ValueError for bad UTF-8, too."""
 
 
 class Review(NamedTuple):
