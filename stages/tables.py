@@ -159,9 +159,10 @@ def lines(name: str, file: BinaryIO) -> Iterator[Row]:
         UserError: the text is not UTF-8, or there is none.
     """
     number = 0
-    with _errors(name, Layout(setting="the {}")):
-        for number, line in enumerate(_lines(io.TextIOWrapper(file, "utf-8-sig", newline="")), 1):
-            yield check(name, number, line)
+    for number, line in enumerate(iter(lambda: file.readline(4 * LONGEST + 16), b""), 1):
+        with _errors(f"{name}, line {number}", Layout(setting="the {}")):
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        yield check(name, number, text)
     if not number:
         raise UserError(f"{name} is empty; expected a review a line")
 

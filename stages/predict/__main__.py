@@ -83,6 +83,8 @@ def main(
     from stages.encoding.tokenizers import TOKENIZERS
 
     rows = _usable(_rows(texts, file, column, columns, encoding), bad_rows)
+    if texts:
+        rows = iter(list(rows))  # all are checked before the first is answered
     known = read_columns(MODEL_COLUMNS)
 
     from stages.predict import show

@@ -122,8 +122,10 @@ def test_any_lines(models: Path, content: bytes) -> None:
     lines = printed([], None, None, content, json=True, explain=False)
     found = check_json(lines)
     if lines is not None:
-        expected = re.split("\r\n|\r|\n", content.decode("utf-8-sig"))
-        assert found == expected[: len(expected) - (not expected[-1])]
+        expected = content.decode("utf-8-sig").split("\n")
+        assert found == [
+            line.rstrip("\r").replace("\r", " ") for line in expected[: len(expected) - (not expected[-1])]
+        ]
 
 
 @given(any_file(), st.sampled_from([None, "text", "x"]), st.booleans())

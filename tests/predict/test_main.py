@@ -120,7 +120,7 @@ def test_what_is_wrong_otherwise_is_said(
         answered(capsys, [os.fsdecode(b"caf\xe9")])
     piped(monkeypatch, b"word1\n\xff\n")
     assert capsys.readouterr().out == ""
-    with pytest.raises(UserError, match=r"^standard input, line 2, byte 1 is not UTF-8"):
+    with pytest.raises(UserError, match=r"^standard input, line 2 cannot be decoded"):
         answered(capsys)
     assert len(capsys.readouterr().out.splitlines()) == 1  # the line before it is answered
     piped(monkeypatch, b"")
