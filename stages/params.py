@@ -32,7 +32,18 @@ def _inside(name: str) -> str:
     return name
 
 
+def _encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except LookupError:
+        raise ValueError from None
+    return name
+
+
 _FileName = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+_FileNames = _FileName | Annotated[list[_FileName], Field(min_length=1)]
+_Label = bool | int | float | str
+_Labels = _Label | Annotated[list[_Label], Field(min_length=1)]
 
 
 class Files(_Section):
@@ -40,11 +51,12 @@ class Files(_Section):
 
     folder: Annotated[str, Field(min_length=1, description="the path of a folder, a dependency of the stage")]
     train: Annotated[
-        _FileName, Field(description="the name of a .csv, .jsonl, .ndjson or .parquet file in data.files.folder")
+        _FileNames,
+        Field(description="a file or folder in data.files.folder, a pattern such as part-*.csv, or a list of these"),
     ]
     test: Annotated[
-        _FileName | None,
-        Field(description="a name like train's, or null: test_share of the rows of train are tested on"),
+        _FileNames | None,
+        Field(description="the same as for train, or null: test_share of the rows of train are tested on"),
     ]
     text: Annotated[
         str | None, Field(description="the name of the text's column, or null: the one called text, review or sentence")
@@ -52,13 +64,27 @@ class Files(_Section):
     label: Annotated[
         str | None, Field(description="the name of the label's column, or null: the one called label or sentiment")
     ]
+    columns: Annotated[
+        Annotated[list[str], Field(min_length=1)] | None,
+        Field(description="a list of the names of all columns, for tables without a header, or null"),
+    ]
     positive: Annotated[
-        bool | int | float | str | None,
+        _Labels | None,
         Field(
-            description="the label that counts as positive, any other being negative, or null: 0 and 1, neg and pos, "
+            description="the label that counts as positive, a list of such labels, or null: 0 and 1, neg and pos, "
             "negative and positive, false and true are understood"
         ),
     ]
+    negative: Annotated[
+        _Labels | None, Field(description="the same for negative, or null: the one label that is not positive")
+    ]
+    encoding: Annotated[
+        str,
+        AfterValidator(_encoding),
+        Field(description="the name of an encoding that Python knows, such as utf-8 or cp1252"),
+    ]
+    bad_rows: Annotated[Literal["error", "skip"], Field(description="error or skip")]
+    duplicates: Annotated[Literal["keep", "drop"], Field(description="keep or drop")]
     test_share: Annotated[float, Field(gt=0, lt=1, description="a number between 0 and 1, both excluded")]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
 

@@ -1,279 +1,361 @@
-"""Reading texts, a few at a time, from a table, whether CSV, JSON Lines or Parquet, or from plain lines."""
+"""Read reviews from files in the shapes in which people have them.
 
+A file is known by its content: a table with a separator between its columns (CSV, TSV), JSON (an object a line, or one
+array), Parquet, fastText's lines (`__label__pos a fine film`), or a folder with `pos/` and `neg/`, where each review is
+a text file. Any of them may be packed with gzip, bzip2, xz or zip. All but a JSON array are read a few rows at a time,
+in memory that does not grow with the file; an array takes about five times its size.
+"""
+
+import bz2
+import codecs
 import csv
+import gzip
+import io
 import json
+import lzma
+import re
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.console import UserError, one_line
 from stages.encoding.tokenizers import LONGEST
 
-_LONGEST_LINE = 16 * LONGEST
-"""Bytes: room for the longest review, each character of it escaped or of four bytes, and for the other columns."""
-_BATCH = 16
-"""Rows of a Parquet file read at a time: as many fit into memory even where each is ten times the longest review."""
-_EXAMPLE = '{"text": "...", "label": 1}'
+_ROWS, _PARQUET_ROWS = 1000, 4
+"""Rows read at a time; few of Parquet, where a small file may hold a long text many times."""
+_HEAD = 1 << 18
+"""Characters at the start of a file by which its kind and its separator are found."""
+_UNPACK: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+"""How packed files start, and what unpacks them."""
+_DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException)
+"""What the libraries raise for a damaged file; an OSError with a number is the system's."""
+_DIALECTS = [(",", csv.QUOTE_MINIMAL), ("\t", csv.QUOTE_NONE), *((mark, csv.QUOTE_MINIMAL) for mark in "\t;|")]
+"""Separator and quoting, the likeliest first. In many TSV files a quotation mark is part of the text."""
 _USUAL = {"text": ("text", "review", "sentence"), "label": ("label", "sentiment")}
-_IN_PARAMS = {
-    "file": "data.files in params.yaml",
-    "text": "data.files.text in params.yaml",
-    "label": "data.files.label in params.yaml",
-}
-_AS_OPTIONS = {"file": "--file", "text": "--column"}
+_EXTRA = object()
+"""What the cells of a row hold that has more values than there are columns."""
+
+_Values = Iterator[Sequence[Any]]
+"""Text and label of each row, or the text alone."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the reviews are in a file. The fields are named as in `data.files` in params.yaml."""
+
+    text: str | None = None
+    """The name of the text's column; None: the one called text, review or sentence, in any case."""
+    label: str | None = None
+    """The same for the label; None: label or sentiment."""
+    columns: Sequence[str] | None = None
+    """The names of all columns, for a table without a header."""
+    encoding: str = "utf-8"
+    """Of files that do not start with a byte order mark."""
+    parts: Sequence[str] = ("text", "label")
+    """What is wanted of a row: text and label, or the text alone."""
+    setting: str = "data.files.{} in params.yaml"
+    """How errors call what to correct; `{}` stands for a field's name."""
+
+    def find(self, names: Sequence[str], part: str) -> list[int]:
+        """The positions of the columns that may be the text or the label."""
+        wanted = {"text": self.text, "label": self.label}[part]
+        if wanted is not None:
+            return [position for position, name in enumerate(names) if name == wanted]
+        return [position for position, name in enumerate(names) if name.strip().casefold() in _USUAL[part]]
+
+    def choose(self, file: object, names: Sequence[str]) -> list[int]:
+        """The positions of the wanted columns among those with these names.
+
+        Raises:
+            UserError: one of them is missing, or there is a choice.
+        """
+        found = {part: self.find(names, part) for part in self.parts}
+        shown, setting = one_line(", ".join(map(repr, names))), self.setting.format
+        for part, positions in found.items():
+            if not positions and len(names) == 1 and re.search(r"[^\w ]", names[0]):
+                raise UserError(
+                    f"{file} has one column, {shown}; expected a comma, tab, semicolon or | between columns"
+                )
+            if not positions:
+                raise UserError(
+                    f"{file} has no column for the {part} (such as {_USUAL[part][0]}) in its header: {shown}.\n"
+                    f"Set {setting(part)} to one of these or, if this is no header, {setting('columns')} to the "
+                    "names of all columns in their order, such as [text, label]"
+                )
+            if len(positions) > 1:
+                raise UserError(
+                    f"{file} has {len(positions)} columns that may be the {part}, among {shown}.\n"
+                    f"Set {setting(part)} to one, or rename those that have the same name"
+                )
+        return [position for positions in found.values() for position in positions]
 
 
 class Row(NamedTuple):
     """A review in a file."""
 
-    where: str
-    """The file and the row, for errors: `reviews.csv, line 7`."""
+    file: str
+    """Its path, or what the text is called otherwise."""
     text: str
-    """Not empty, `LONGEST` characters at most."""
-    column: str = ""
-    """The name of the label's column; none where no label was asked for."""
-    label: object = None
-    """As it is in the file; CSV has strings only."""
+    """On one line: line ends are spaces. Empty where there is a problem."""
+    label: str = ""
+    """As `normalize_label` writes it."""
+    number: int = 0
+    """From 1; the header and blank lines do not count. 0 for a text that is no row."""
+    problem: str = ""
+    """Why the row cannot be used, if it cannot: `its text is blank`."""
+
+    @property
+    def where(self) -> str:
+        """The place, for people: `reviews.csv, row 7`."""
+        return f"{self.file}, row {self.number:,}" if self.number else self.file
 
 
-class _Wanted(NamedTuple):
-    """What is to be read of a table, and how its user says so."""
+def read(path: Path, layout: Layout) -> Iterator[Row]:
+    """Read the reviews of a file, or of a folder with `pos/` and `neg/`, in their order.
 
-    columns: dict[str, str | None]
-    """Names of columns, as in `rows`, for text and label."""
-    setting: dict[str, str]
-    """For errors: what to correct when the file is not there, or has no such column."""
-
-
-def rows(path: Path, text: str | None, label: str | None) -> Iterator[Row]:
-    """Read a table's rows in their order, in memory that does not grow with the file.
-
-    Args:
-        path: .csv (commas, a header), .jsonl or .ndjson (an object a line), or .parquet; text in UTF-8.
-        text: the name of the column that holds the text; None: the one called text, review or sentence, in any case.
-        label: the same for the label, usually called label or sentiment.
+    A row that cannot be used comes too, with its `problem`. Where no labels are wanted, a .txt that is no table has a
+    review a line.
 
     Raises:
-        UserError: the file is missing, empty, damaged or of another kind; a column is missing or there is a choice of
-            several; a text is empty, too long, or no text.
+        UserError: the file is empty, damaged or in another encoding; a column is missing, or there is a choice.
     """
-    return _read(path, _READERS, _Wanted({"text": text, "label": label}, _IN_PARAMS))
+    if has_classes(path):
+        for file in (file for kind in ("pos", "neg") for file in sorted((path / kind).glob("*.txt"))):
+            with _errors(file, layout), file.open("rb") as content:
+                yield check(str(file), 0, _text(content, layout).read(), file.parent.name)
+        return
+    if not path.exists():
+        raise UserError(f"{path} is not there")
+    number = 0
+    with _errors(path, layout), _unpacked(path) as content:
+        for number, values in enumerate(_values(path, content, layout), 1):
+            yield check(str(path), number, *values)
+    if not number:
+        raise UserError(f"{path} is empty; expected a row for each review")
 
 
-def texts(path: Path, column: str | None) -> Iterator[Row]:
-    """Read a file's texts, as `rows` does, but without labels; a .txt has one a line.
-
-    Args:
-        path: a table, or a .txt in UTF-8.
-        column: the name of a table's column, or None, as in `rows`.
-
-    Raises:
-        UserError: as in `rows`.
-    """
-    return _read(path, {".txt": _plain, **_READERS}, _Wanted({"text": column}, _AS_OPTIONS))
+def has_classes(path: Path) -> bool:
+    """Whether a path is a folder with `pos/` and `neg/` in it."""
+    return (path / "pos").is_dir() and (path / "neg").is_dir()
 
 
 def lines(name: str, file: BinaryIO) -> Iterator[Row]:
-    """Read a text a line, in memory that does not grow with the file.
+    """Read a text a line, each as soon as it comes.
 
     Args:
         name: what errors call the file.
-        file: UTF-8.
+        file: in UTF-8.
 
     Raises:
-        UserError: a text is empty, too long, or not UTF-8; or there is none.
+        UserError: the text is not UTF-8, or there is none.
     """
-    return _some(_plain_rows(name, file), f"{name} is empty; expected a review a line")
+    number = 0
+    for number, line in enumerate(iter(lambda: file.readline(4 * LONGEST + 16), b""), 1):
+        with _errors(f"{name}, line {number}", Layout(setting="the {}")):
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        yield check(name, number, text)
+    if not number:
+        raise UserError(f"{name} is empty; expected a review a line")
 
 
-def _plain_rows(name: str, file: BinaryIO) -> Iterator[Row]:
-    for number, line in enumerate(_lines(name, file), 1):
-        where = f"{name}, line {number}"
-        yield Row(where, checked(where, line.rstrip("\r\n")))
+def check(file: str, number: int, text: object, *labels: object) -> Row:
+    """Make a row of a text and of its label, if one is wanted."""
+    problem, label = "", "".join(map(normalize_label, labels))
+    if text is _EXTRA:
+        problem = "it has more values than there are columns; a text that holds a separator needs quotation marks"
+    elif not isinstance(text, str) or not text.strip():
+        problem = "its text is blank, missing or no text"
+    elif len(text) > LONGEST + 2:
+        problem = f"its text has more than {LONGEST:,} characters"
+    elif not text.isascii() and re.search("[\ud800-\udfff]", text):
+        problem = "its text holds half a character, which is no Unicode"
+    elif labels and not label:
+        problem = "it has no label"
+    elif "\n" in text or "\r" in text:
+        text = re.sub("\r\n?|\n", " ", text.rstrip("\r\n"))
+    return Row(file, "" if problem else cast(str, text), label, number, problem)
 
 
-def _read(path: Path, readers: "dict[str, _Reader]", wanted: _Wanted) -> Iterator[Row]:
-    read = readers.get(path.suffix.lower())
-    if read is None:
-        raise UserError(f"{path} is of no known kind; expected a name that ends in {', '.join(readers)}")
-    if not path.is_file():
-        raise UserError(f"{path} is not a file: put one there, or correct {wanted.setting['file']}")
-    return _some(read(path, wanted), f"{path} is empty; expected a row for each review")
+def normalize_label(label: object) -> str:
+    """The same for 1, 1.0, "1" and " 1.0": which of them it is, is up to the program that wrote it. Empty for none.
+
+    >>> normalize_label(True), normalize_label("Positive "), normalize_label(None)
+    ('true', 'positive', '')
+    """
+    return "" if label is None or label != label else str(label).strip().casefold().removesuffix(".0")[:100]
 
 
-def _some(rows: Iterator[Row], empty: str) -> Iterator[Row]:
-    """Yield the rows as they come, and raise a UserError with the text `empty` when none came."""
-    row = None
-    for row in rows:
-        yield row
-    if row is None:
-        raise UserError(empty)
-
-
-def _plain(path: Path, _: _Wanted) -> Iterator[Row]:
-    with path.open("rb") as file:
-        yield from _plain_rows(str(path), file)
-
-
-def _csv(path: Path, wanted: _Wanted) -> Iterator[Row]:
-    csv.field_size_limit(LONGEST)  # the module's, for all readers: no other is in this process
-    reader = csv.reader(_lines_of(path), strict=True)
-    line = 1  # where the row starts, since quoted text may go over several
+@contextmanager
+def _errors(file: object, layout: Layout) -> Iterator[None]:
+    """Say in a line or two what is wrong with a file, where a library says it otherwise."""
     try:
-        header = next(filter(None, reader), None)
-        if header is None:
-            return
-        columns = _choose(path, header, wanted)
-        positions = [header.index(column) for column in columns.values()]
-        line = reader.line_num + 1
-        for values in reader:
-            where, line = f"{path}, line {line}", reader.line_num + 1
-            if not values:  # a blank line
-                continue
-            if len(values) != len(header):
-                raise UserError(
-                    f"{where} has {len(values)} values, expected {len(header)} as in the header; "
-                    "a text with a comma in it needs quotation marks around it"
-                )
-            yield _row(where, columns, *(values[position] for position in positions))
-    except csv.Error as error:
+        yield
+    except UnicodeError as error:
+        near = error.object[max(0, error.start - 20) : error.start + 1] if isinstance(error, UnicodeDecodeError) else ""
         raise UserError(
-            f"{path}, line {line}: the row that starts here is not CSV ({error}); expected values with commas between "
-            f'them, of {LONGEST:,} characters at most, those that hold commas or line ends in "...", a " in them as ""'
+            f"{file} cannot be decoded ({one_line(error)}; near {one_line(near)!r}).\n"
+            f"Save it in UTF-8, or set {layout.setting.format('encoding')} to what it is in, such as cp1252"
+        ) from None
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise UserError(f"{file} is damaged or cut short ({one_line(error)}); get it anew") from None
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[BinaryIO]:
+    """The content of a file."""
+    with path.open("rb") as file:
+        start = file.read(6)
+        file.seek(0)
+        unpack = next((unpack for mark, unpack in _UNPACK.items() if start.startswith(mark)), None)
+        if start.startswith(b"PK\3\4"):
+            with zipfile.ZipFile(file) as archive:
+                names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+                if len(names) != 1:
+                    remedy = "save the sheet as CSV" if "xl/workbook.xml" in names else "unpack it, and name the folder"
+                    raise UserError(f"{path} has {len(names)} files in it; expected one: {remedy}")
+                with archive.open(names[0]) as member:
+                    yield cast(BinaryIO, member)
+        elif unpack:
+            with unpack(file) as content:
+                yield content
+        else:
+            yield file
+
+
+def _text(content: BinaryIO, layout: Layout) -> io.TextIOWrapper:
+    """The text of a file, with its line ends; a byte order mark says what it is in."""
+    start, encoding = content.read(3), layout.encoding
+    content.seek(0)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif start.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8-sig"
+    return io.TextIOWrapper(content, encoding, newline="")
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """The lines of a text; one that is too long for a review comes in pieces, which are too long, too."""
+    return iter(lambda: text.readline(LONGEST + 3), "")
+
+
+def _values(path: Path, content: BinaryIO, layout: Layout) -> _Values:
+    if content.read(4) == b"PAR1":
+        with pq.ParquetFile(content, buffer_size=1 << 20, pre_buffer=False) as table:  # not whole row groups at once
+            names = table.schema_arrow.names
+            chosen = [names[position] for position in layout.choose(path, names)]
+            for batch in table.iter_batches(_PARQUET_ROWS, columns=chosen):
+                for values in zip(*(batch.column(column) for column in chosen), strict=True):
+                    yield [value.as_py() for value in values]  # one at a time: they may be long
+        return
+    content.seek(0)
+    text = _text(content, layout)
+    head = text.read(_HEAD)
+    text.seek(0)
+    first = head.lstrip()
+    if first.startswith("__label__"):
+        labelled = (re.match(r"__label__(\S+)\s+(?!__label__)(.*)", line) for line in _lines(text) if line.strip())
+        yield from ([match and match[2], match and match[1]][: len(layout.parts)] for match in labelled)
+    elif first.startswith(("{", "[")):
+        yield from _json(path, text, first, layout)
+    elif first:
+        names, _, _ = _find_columns(head, layout)
+        is_table = len(names) > 1 and layout.find(names, "text")
+        if path.suffix.lower() == ".txt" and "label" not in layout.parts and not is_table:
+            yield from ([line] for line in _lines(text))
+        else:
+            yield from _delimited(path, text, head, layout)
+
+
+def _find_columns(head: str, layout: Layout) -> tuple[list[str], str, Any]:
+    """The names of a table's columns, its separator and its quoting, as its first lines show them.
+
+    The likeliest separator is the one by which the wanted columns are there, and most rows have as many values as there
+    are columns.
+    """
+    csv.field_size_limit(LONGEST + 2)  # the module's, for all readers: no other is in this process
+    found = []
+    for separator, quoting in _DIALECTS:
+        rows: list[list[str]] = []
+        with suppress(csv.Error):  # told when the whole table is read; here the last row may be cut
+            lines = islice(io.StringIO(head, newline=""), 100)
+            reader: Any = csv.reader(lines, delimiter=separator, quoting=quoting, skipinitialspace=True, strict=True)  # type: ignore[arg-type]
+            rows.extend(row for row in reader if any(row))
+        names = list(layout.columns or (rows.pop(0) if rows else [""]))
+        is_known = all(layout.find(names, part) for part in layout.parts)
+        alike = sum(len(row) == len(names) for row in rows) / max(len(rows), 1) if is_known or len(names) > 1 else 0
+        found.append(((is_known, alike, len(names)), (names, separator, quoting)))
+    return max(found, key=lambda each: each[0])[1]
+
+
+def _delimited(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) -> _Values:
+    names, separator, quoting = _find_columns(head, layout)
+    chosen, number = layout.choose(path, names), 0
+    options: dict[str, Any] = {
+        "sep": separator,
+        "quoting": quoting,
+        "skipinitialspace": True,
+        "header": None,
+        "names": range(len(names)),
+        "index_col": False,
+        "dtype": object,
+        "na_filter": False,  # "NA" and "null" are texts like any other
+        "skip_blank_lines": False,  # pandas takes a blank text in a table of one column for one
+        "on_bad_lines": lambda _: [_EXTRA] * len(names),
+    }
+    try:
+        # The engine "python" refuses a quotation mark without its other half, where "c" guesses.
+        for frame in pd.read_csv(text, engine="python", chunksize=_ROWS, **options):
+            kept = frame[frame[0].notna()]  # a blank line has no value
+            header = int(not number and not layout.columns)
+            yield from islice(zip(*(kept[column] for column in chosen), strict=True), header, None)
+            number += len(kept)
+    except (csv.Error, pd.errors.ParserError) as error:
+        raise UserError(
+            f"{path}: the table is broken after row {number:,} ({one_line(error)}).\n"
+            f'A value that holds {separator!r} or a line end belongs in "...", a " within it is written ""'
         ) from None
 
 
-def _json_lines(path: Path, wanted: _Wanted) -> Iterator[Row]:
-    columns: dict[str, str] = {}
-    for number, line in enumerate(_lines_of(path), 1):
-        where = f"{path}, line {number}"
-        if not line.strip():
-            continue
+def _json(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) -> _Values:
+    # An array, or an object of columns as pandas writes it; else an object a line.
+    columns = re.match(r'\{\s*"([^"\\]|\\.)*"\s*:\s*[{[]', head) and not re.search(r"[\r\n]\s*\{", head)
+    at_once = head.startswith("[") or columns
+    chosen: list[Any] = []
+    number = 0
+    for chunk in [[text.read()]] if at_once else iter(lambda: list(islice(text, _ROWS)), []):
         try:
-            record = json.loads(line.rstrip())
-        except RecursionError:
-            raise UserError(f"{where} is nested too deeply; expected an object such as {_EXAMPLE}") from None
-        except ValueError as error:
-            cause = f"character {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else error
-            raise UserError(f"{where} is not JSON ({cause}); expected an object such as {_EXAMPLE}") from None
-        if not isinstance(record, dict):
-            raise UserError(f"{where} is a {type(record).__name__}; expected an object such as {_EXAMPLE}")
-        columns = columns or _choose(path, list(record), wanted)
-        for column in columns.values():
-            if column not in record:
-                raise UserError(f"{where} lacks {column!r}, which the lines before it have; it has {_names(record)}")
-        yield _row(where, columns, *(record[column] for column in columns.values()))
-
-
-def _parquet(path: Path, wanted: _Wanted) -> Iterator[Row]:
-    where = f"{path}, name of a column"
-    try:
-        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:  # not whole row groups at once
-            columns = _choose(path, file.schema_arrow.names, wanted)
-            for part, column in columns.items():
-                _check_type(path, part, column, file.schema_arrow.field(column).type, wanted)
-            numbers = count(1)
-            for batch in file.iter_batches(_BATCH, columns=list(columns.values())):
-                for values in zip(*(batch.column(column) for column in columns.values()), strict=True):
-                    where = f"{path}, row {next(numbers)}"
-                    yield _row(where, columns, *(value.as_py() for value in values))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where}: byte {error.start + 1} of a value is not UTF-8") from None
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} cannot be read as Parquet ({one_line(error)}); write it anew") from None
-
-
-def _check_type(path: Path, part: str, column: str, kind: pa.DataType, wanted: _Wanted) -> None:
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    string = pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain)
-    number = pa.types.is_boolean(plain) or pa.types.is_integer(plain) or pa.types.is_floating(plain)
-    if not (string or (number and part == "label")):
-        expected = "strings" if part == "text" else "strings, numbers or booleans"
-        raise UserError(f"{path}: the column {column!r} holds {kind}; expected {expected} as {wanted.setting[part]}")
-
-
-_Reader = Callable[[Path, _Wanted], Iterator[Row]]
-_READERS: dict[str, _Reader] = {
-    ".csv": _csv,
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
-    ".parquet": _parquet,
-}
-
-
-def _lines_of(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        yield from _lines(str(path), file)
-
-
-def _lines(name: str, file: BinaryIO) -> Iterator[str]:
-    """The lines of a UTF-8 file, with their ends, without the byte order mark that some programs put first."""
-    for number in count(1):
-        line = file.readline(_LONGEST_LINE + 1)
-        if not line:
-            return
-        if len(line) > _LONGEST_LINE:
-            raise UserError(f"{name}, line {number} has more than {_LONGEST_LINE:,} bytes; expected text in lines")
-        try:
-            text = line.decode()
-        except UnicodeDecodeError as error:
+            if not at_once and not all(line.isspace() or line.lstrip().startswith("{") for line in chunk):
+                raise ValueError("expected an object a line")
+            frame = pd.read_json(io.StringIO("".join(chunk)), lines=not at_once, dtype=False, convert_axes=False)
+        except (ValueError, TypeError, AttributeError) as error:
+            broken = next((line for line in range(len(chunk)) if not _is_object(chunk[line])), 0)
             raise UserError(
-                f"{name}, line {number}, byte {error.start + 1} is not UTF-8: save the file in UTF-8"
+                f"{path}, line {number + broken + 1} is not JSON ({one_line(error)}); "
+                'expected objects such as {"text": "a fine film", "label": 1}'
             ) from None
-        yield text.removeprefix("\ufeff") if number == 1 else text
+        number += len(chunk)
+        if len(frame):
+            names = list(frame.columns)
+            chosen = chosen or [names[position] for position in layout.choose(path, [str(name) for name in names])]
+            frame = frame.reindex(columns=chosen)
+            yield from zip(*(frame[name].tolist() for name in chosen), strict=True)
 
 
-def _choose(path: Path, names: Sequence[str], wanted: _Wanted) -> dict[str, str]:
-    """The wanted columns among `names`."""
-    columns = {}
-    for part, name in wanted.columns.items():
-        if name is None:
-            found = [known for known in names if known.strip().casefold() in _USUAL[part]]
-        else:
-            found = [known for known in names if known == name]
-        if not found:
-            sought = repr(name) if name is not None else " or ".join(_USUAL[part])
-            raise UserError(
-                f"{path} has no column {sought} for the {part}; it has {_names(names)}.\n"
-                f"Set {wanted.setting[part]} to one of these"
-            )
-        if len(found) > 1:
-            raise UserError(
-                f"{path} has {len(found)} columns that may be the {part}: {_names(found)}.\n"
-                f"Set {wanted.setting[part]} to one, or rename those that have the same name"
-            )
-        columns[part] = found[0]
-    return columns
-
-
-def _row(where: str, columns: dict[str, str], text: object, label: object = None) -> Row:
-    """A row whose text has been checked."""
-    return Row(where, checked(f"{where}, column {columns['text']!r}", text), columns.get("label", ""), label)
-
-
-def checked(where: str, text: object) -> str:
-    """The text, which comes from `where`.
-
-    Raises:
-        UserError: it is empty, too long, or no text.
-    """
-    if text is None or (isinstance(text, str) and not text.strip()):
-        raise UserError(f"{where} is empty; expected a text: fill it in, or remove the row")
-    if not isinstance(text, str):
-        raise UserError(f"{where} is a {type(text).__name__}; expected a text")
-    if len(text) > LONGEST:
-        raise UserError(f"{where} has {len(text):,} characters; expected {LONGEST:,} at most")
+def _is_object(line: str) -> bool:
+    """Whether a line is JSON, with whole characters: pandas does not say which of its lines is not."""
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{where} has half a character ({text[error.start]!a}); expected Unicode") from None
-    return text
-
-
-def _names(names: Sequence[str] | dict[str, Any]) -> str:
-    text = ", ".join(repr(name) for name in names)
-    return text if len(text) <= 300 else f"{text[:297]}..."
+        record = json.loads(line)
+        return isinstance(record, dict) and bool(json.dumps(record, ensure_ascii=False).encode())
+    except (ValueError, RecursionError):
+        return line.isspace()

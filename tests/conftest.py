@@ -27,6 +27,7 @@ from stages.contracts.features import (
     write_part,
 )
 from stages.contracts.reviews import RAW, Reviews, Source, write_source, write_vocabulary
+from stages.params import Files
 
 ROOT = Path(__file__).resolve().parent.parent
 UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
@@ -79,6 +80,13 @@ def run_stage(name: str, folder: Path, check: bool = True, **environment: str) -
         cwd=folder, check=check, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )  # fmt: skip
+
+
+def files_settings(**changes: Any) -> Files:
+    """`data.files` with every value said, whatever params.yaml holds."""
+    null = dict.fromkeys(["test", "text", "label", "columns", "positive", "negative"])
+    values = {"folder": ".", "train": "train.jsonl", "encoding": "utf-8", "bad_rows": "error", "duplicates": "keep"}
+    return Files.model_validate(null | values | {"test_share": 0.25, "seed": 1} | changes)
 
 
 @pytest.fixture(scope="session")

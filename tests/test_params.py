@@ -83,7 +83,7 @@ def test_a_missing_file_is_named(folder: Path) -> None:
 def test_reviews_that_dvc_does_not_watch_are_refused(folder: Path, name: str) -> None:
     text = (ROOT / "params.yaml").read_text()
     (folder / "params.yaml").write_text(text.replace("test: null", f"test: {name}"))
-    with pytest.raises(UserError, match=rf"data.files.test is '{name}'; expected a name like train's"):
+    with pytest.raises(UserError, match=rf"data.files.test is '{name}'; expected the same as for train"):
         params.load()
     (folder / "params.yaml").write_text(text.replace("test: null", "test: more/reviews.csv"))
     assert params.load().data.files.test == "more/reviews.csv"

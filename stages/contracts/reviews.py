@@ -46,6 +46,20 @@ class Reviews:
 
 
 @dataclass(frozen=True)
+class OwnReviews:
+    """What became of the rows of your own files."""
+
+    labels: dict[str, dict[str, int]]
+    """How many rows each label has, by what it was taken for: `positive`, `negative` or `left out`."""
+    bad_rows: int
+    """Rows without text or label that were left out."""
+    duplicates: int
+    """Rows that have the words of an earlier one."""
+    both_labels: int
+    """Texts that have both labels."""
+
+
+@dataclass(frozen=True)
 class Source:
     """The source of a corpus. It is equal for two mirrors of the same data."""
 
@@ -56,6 +70,8 @@ class Source:
     test_rows: int
     sha256: str
     """The hash of the tokens, lengths and labels of both splits and of the vocabulary."""
+    own: OwnReviews | None = None
+    """Of the source `files` alone."""
 
 
 def write_reviews(folder: Path, split: str, batches: Iterable[Reviews]) -> None:
@@ -133,7 +149,7 @@ def read_vocabulary() -> list[str]:
 
 def write_source(folder: Path, source: Source) -> None:
     """Write source.json."""
-    write_json(folder / "source.json", asdict(source))
+    write_json(folder / "source.json", {key: value for key, value in asdict(source).items() if value is not None})
 
 
 def read_source() -> Source:

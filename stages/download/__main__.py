@@ -59,6 +59,7 @@ def write(corpus: Corpus) -> Source:
             digests["train"].rows,
             digests["test"].rows,
             sha256(corpus.words, digests.values()),
+            corpus.own,
         )
         write_source(folder, source)
     return source

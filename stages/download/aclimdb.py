@@ -1,9 +1,11 @@
 """Source `aclimdb`: the reviews as text, in the archive that Stanford publishes.
 
 `aclImdb_v1.tar.gz` is 84 MB and holds 25,000 + 25,000 labelled reviews of 1,300 characters on average, a file each:
-`aclImdb/{train,test}/{pos,neg}/NUMBER_RATING.txt`. It is read as a stream and never unpacked to disk.
+`aclImdb/{train,test}/{pos,neg}/NUMBER_RATING.txt`. It is read as a stream and never unpacked to disk. If you have
+unpacked it, ACLIMDB_MIRROR may name the folder.
 """
 
+import os
 import re
 import tarfile
 import zlib
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages.console import UserError, one_line
+from stages.console import UserError, one_line, say
 from stages.download import fetch
 from stages.download.corpus import Corpus
 from stages.download.encoder import Encoder
@@ -49,15 +51,20 @@ def load(tokenizer: Tokenizer) -> Corpus:
         fetch.Unavailable: The archive is in none of the places.
         UserError: The archive is damaged, or lacks a class of reviews.
     """
-    (path,) = fetch.find("aclimdb", FILES, [ADDRESS])
+    path = _unpacked()
+    if path:
+        say(f"{path} is an unpacked archive: its checksum is not checked")
+    else:
+        (path,) = fetch.find("aclimdb", FILES, [ADDRESS])
     encoder = Encoder(tokenizer)
     files = []
-    for review in tqdm(read(path), desc="reading", unit=" reviews", disable=None):
-        encoder.add(review.text, review.label)
+    for review in tqdm((read_folder if path.is_dir() else read)(path), desc="reading", unit=" reviews", disable=None):
+        encoder.add(review.text)
         files.append((review.split, -review.label, review.file))  # pos before neg
     generator = np.random.RandomState(113)  # keras.datasets.imdb.load_data's: train first, then test
     train, test = (_rows(path, files, split, generator) for split in ("train", "test"))
-    return encoder.corpus("aclimdb", train, test)
+    labels = np.array([-label for _, label, _ in files], np.uint8)
+    return encoder.corpus("aclimdb", labels, train, test)
 
 
 def _rows(
@@ -69,6 +76,28 @@ def _rows(
         raise UserError(f"{path} has no files in aclImdb/{split}/pos or aclImdb/{split}/neg: get another copy")
     generator.shuffle(rows)
     return rows
+
+
+def _unpacked() -> Path | None:
+    """The folder `aclImdb` with its train/ and test/, if ACLIMDB_MIRROR names it or the folder around it."""
+    place = Path(os.environ.get("ACLIMDB_MIRROR") or "nowhere").expanduser()
+    return next((each for each in (place, place / "aclImdb") if (each / "train" / "pos").is_dir()), None)
+
+
+def read_folder(folder: Path) -> Iterator[Review]:
+    """Read the labelled reviews of the unpacked archive, the folder being its `aclImdb`.
+
+    Raises:
+        UserError: a file is not UTF-8.
+    """
+    for path in folder.glob("*/*/*.txt"):
+        match = _REVIEW.fullmatch(f"aclImdb/{path.relative_to(folder).as_posix()}")
+        if match:
+            split, kind, name = match.groups()
+            try:
+                yield Review(split, int(kind == "pos"), name, path.read_bytes().decode())
+            except UnicodeDecodeError as error:
+                raise UserError(f"{path}: byte {error.start + 1} is not UTF-8; get the archive anew") from None
 
 
 def read(path: Path) -> Iterator[Review]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contracts.reviews import Reviews
+from stages.contracts.reviews import OwnReviews, Reviews
 from stages.params import TokenizerName
 
 
@@ -25,6 +25,8 @@ class Corpus:
     """The reviews of `train` and `test` in batches, to be iterated once."""
     tokenizer: TokenizerName = "keras"
     """The tokenizer that splits a text into these words."""
+    own: OwnReviews | None = None
+    """What there is to tell of your own reviews."""
 
 
 @dataclass

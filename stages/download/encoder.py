@@ -25,13 +25,13 @@ class Encoder:
 
     What rank a word has, and which reviews count, is known after the last review only. Until then words go by the
     number that they get when they are first met, and reviews wait as such numbers in a temporary file (4 bytes a word,
-    in the folder that TMPDIR names). Memory holds the different words, about 150 bytes each, and 20 bytes a review.
+    in the folder that TMPDIR names). Memory holds the different words, about 150 bytes each, and 8 bytes a review.
 
     Example:
         >>> encoder = Encoder(str.split)
         >>> for text in ("good film", "bad film"):
-        ...     encoder.add(text, label=int("good" in text))
-        >>> encoder.corpus("example", train=np.array([1, 0]), test=np.array([0])).words
+        ...     _ = encoder.add(text)
+        >>> encoder.corpus("example", np.array([1, 0]), train=np.array([1, 0]), test=np.array([0])).words
         ['film', 'bad', 'good']
     """
 
@@ -44,19 +44,22 @@ class Encoder:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115
         weakref.finalize(self, self._file.raw.close)
         self._lengths = array("q")
-        self._labels = array("B")
 
-    def add(self, text: str, label: int) -> None:
-        """Take a review, as the next row; label 1 = positive, 0 = negative.
+    def add(self, text: str) -> list[str]:
+        """Take a review, as the next row.
+
+        Returns:
+            Its words.
 
         Raises:
             UserError: there is no room for the temporary file.
         """
-        numbers = array("i", map(self._numbers.__getitem__, self._tokenize(text)))
+        words = self._tokenize(text)
+        numbers = array("i", map(self._numbers.__getitem__, words))
         self._lengths.append(len(numbers))
-        self._labels.append(label)
         with self._room():
             self._file.write(numbers)
+        return words
 
     @contextmanager
     def _room(self) -> Iterator[None]:
@@ -64,16 +67,13 @@ class Encoder:
             yield
         except OSError as error:
             raise UserError(
-                f"{tempfile.gettempdir()} takes no more ({error.strerror}) after {len(self._labels):,} reviews: "
+                f"{tempfile.gettempdir()} takes no more ({error.strerror}) after {len(self._lengths):,} reviews: "
                 "set TMPDIR to a folder with room for 4 bytes a word"
             ) from None
 
-    @property
-    def labels(self) -> NDArray[np.uint8]:
-        """(rows,) of the reviews so far."""
-        return np.array(self._labels, np.uint8)
-
-    def corpus(self, source: str, train: NDArray[np.int64], test: NDArray[np.int64]) -> Corpus:
+    def corpus(
+        self, source: str, labels: NDArray[np.uint8], train: NDArray[np.int64], test: NDArray[np.int64]
+    ) -> Corpus:
         """Make a corpus of the reviews; the encoder takes no more after this.
 
         Ranks are by falling frequency in the training split; words that are equally frequent go by their characters'
@@ -81,6 +81,7 @@ class Encoder:
 
         Args:
             source: the name that params.yaml knows the source by.
+            labels: (rows,) 1 = positive, 0 = negative; anything for rows that are in neither split.
             train: which rows make the training split, in this order.
             test: the same for the test split.
 
@@ -91,7 +92,7 @@ class Encoder:
             self._file.flush()
         words = list(self._numbers)
         counts = np.zeros(len(words), np.int64)
-        for batch in self._read(np.sort(train)):
+        for batch in self._read(np.sort(train), labels):
             counts += np.bincount(batch.tokens, minlength=len(words))
         alphabetical = np.array(sorted(range(len(words)), key=words.__getitem__), np.int64)
         ranked = alphabetical[np.argsort(-counts[alphabetical], kind="stable")]
@@ -102,19 +103,21 @@ class Encoder:
             source,
             [words[number] for number in ranked],
             counts[ranked],
-            {"train": self._encode(train, ranks), "test": self._encode(test, ranks)},
+            {"train": self._encode(train, labels, ranks), "test": self._encode(test, labels, ranks)},
         )
 
-    def _encode(self, rows: NDArray[np.int64], ranks: NDArray[np.int32]) -> Iterator[Reviews]:
+    def _encode(
+        self, rows: NDArray[np.int64], labels: NDArray[np.uint8], ranks: NDArray[np.int32]
+    ) -> Iterator[Reviews]:
         """The reviews of `rows` with ranks for tokens, and without the words of rank 0."""
-        for batch in self._read(rows):
+        for batch in self._read(rows, labels):
             tokens = ranks[batch.tokens]
             kept = np.concatenate([[0], np.cumsum(tokens > 0)]).astype(np.int32)
             yield Reviews(tokens[tokens > 0], kept[batch.offsets], batch.labels)
 
-    def _read(self, rows: NDArray[np.int64]) -> Iterator[Reviews]:
+    def _read(self, rows: NDArray[np.int64], labels: NDArray[np.uint8]) -> Iterator[Reviews]:
         """The reviews of `rows`, in their order and in batches, with words' numbers for tokens."""
-        lengths, labels = np.array(self._lengths), self.labels
+        lengths = np.array(self._lengths)
         starts = np.cumsum(lengths) - lengths
         ends = np.cumsum(lengths[rows] + 1)  # + 1, so that empty reviews fill a batch too
         for batch in np.split(rows, np.flatnonzero(np.diff(ends // _TOKENS)) + 1):

@@ -1,11 +1,13 @@
-"""Source `files`: your own reviews, in CSV, JSON Lines or Parquet.
+"""Source `files`: your own reviews, in the shapes that `stages.tables` reads.
 
-They are read once, a few rows at a time: memory holds the different words and some 40 bytes a review, so that files
-larger than memory will do. A million reviews of 240 words, 1.5 GB with 1.6 million different words, take four minutes
-of a core with the tokenizer `keras`, nine with `unicode`, 0.7 GB of memory, and 1 GB in the folder for temporary files.
+They are read once, a few rows at a time: memory holds the different words and some 50 bytes a review, so that files
+larger than memory will do.
 """
 
 from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -13,108 +15,240 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages import tables
-from stages.console import UserError, say
-from stages.download import fetch
+from stages.console import UserError, one_line, say
+from stages.contracts.reviews import OwnReviews
 from stages.download.corpus import Corpus
 from stages.download.encoder import Encoder
 from stages.encoding.tokenizers import Tokenizer
 from stages.params import Files
 
-_LABELS = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
+_UNDERSTOOD = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
 _CLASSES = ("negative", "positive")
+_LEFT_OUT = -1
+_MOST_LABELS = 1000
+"""Different labels: a column with more holds something else."""
+_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".bz2", ".xz", ".zip")
+"""Which files of a folder are reviews."""
+_SHOWN = 5
+"""Bad rows that are named."""
 
 
 def load(settings: Files, tokenizer: Tokenizer) -> Corpus:
     """Read the reviews, and hold some out for testing where there is no file of them.
 
-    The training rows are shuffled, since files are often sorted by label and the first rows are held out for
-    validation; the test rows stay in the order of the file, so that predictions can be laid beside it.
+    Rows with the same words go to the same side of each split. The training rows are in a random order, drawn from the
+    seed and the words, since files are often sorted by label and the first rows are held out for validation; reviews
+    that occur several times come last, one beside the other. The test rows stay in the order of the files.
 
     Raises:
-        fetch.Unavailable: a file is not there.
-        UserError: a file cannot be used as it is; says why, and what to do.
+        UserError: a file is not there or cannot be used as it is; says why, and what to do.
     """
-    encoder = Encoder(tokenizer)
-    texts = array("q")  # hashes
-    rows = [_read(path, settings, encoder, texts) for path in (settings.train, settings.test) if path is not None]
-    generator = np.random.RandomState(settings.seed)  # whose numbers are the same in every version of NumPy
-    if settings.test is None:
-        train, test = _split(settings, encoder.labels, generator)
+    train_paths, test_paths = _paths(settings)
+    reader = _Reader(settings, tokenizer)
+    for path in train_paths:
+        reader.read(path)
+    train_rows = len(reader.words)
+    for path in test_paths:
+        reader.read(path)
+    reader.tell_bad_rows()
+
+    labels, taken = _take_labels(settings, reader.labels, np.array(reader.codes))
+    words = np.array(reader.words)
+    rows = np.flatnonzero(labels != _LEFT_OUT)
+    _require_both(labels[rows], "in all")
+    rows, duplicates, both = _find_duplicates(settings, rows, labels, words)
+    if test_paths:
+        train, test = rows[rows < train_rows], rows[rows >= train_rows]
+        if shared := int(np.isin(words[test], words[train]).sum()):
+            say(f"warning: {shared:,} of {len(test):,} test reviews have the words of a training review")
     else:
-        train, test = generator.permutation(rows[0]), np.arange(rows[0], sum(rows))
-    hashes = np.array(texts)
-    if shared := int(np.isin(hashes[test], hashes[train]).sum()):
-        say(f"warning: {shared:,} of {len(test):,} test reviews have a training review's text: results will flatter")
-    return encoder.corpus("files", train, test)
+        testing = _draw(settings.test_share, labels[rows], words[rows])
+        train, test = rows[~testing], rows[testing]
+    _require_both(labels[train], "for training")
+    _require_both(labels[test], "for testing")
+    corpus = reader.encoder.corpus("files", labels.astype(np.uint8), _shuffled(train, words), test)
+    return replace(corpus, own=OwnReviews(taken, reader.bad_rows, duplicates, both))
 
 
-def _read(name: str, settings: Files, encoder: Encoder, texts: "array[int]") -> int:
-    """Pass the rows of a file on, and return how many there were."""
-    path = Path(settings.folder).expanduser() / name
-    if not path.is_file():
-        raise fetch.Unavailable(f"{path} is not a file: put one there, or correct data.files in params.yaml")
-    before = len(texts)
-    for row in tqdm(tables.rows(path, settings.text, settings.label), path.name, unit=" reviews", disable=None):
-        encoder.add(row.text, meaning(row, settings.positive))
-        texts.append(hash(row.text))
-    counts = np.bincount(encoder.labels[before:], minlength=2)
-    if not counts.all():
-        raise UserError(
-            f"{path} has no {_CLASSES[counts.argmin()]} review among {counts.sum():,}; expected both classes.\n"
-            "Is data.files.positive in params.yaml the value that counts as positive?"
-        )
-    return len(texts) - before
+def _paths(settings: Files) -> tuple[list[Path], list[Path]]:
+    """The files for training, and those for testing, if there are any."""
+    folder = Path(settings.folder).expanduser()
+    if settings.test is None and isinstance(settings.train, str):  # an unpacked aclImdb
+        splits = [folder / settings.train / split for split in ("train", "test")]
+        if all(map(tables.has_classes, splits)):
+            return splits[:1], splits[1:]
+    return _find(folder, settings.train, "train"), _find(folder, settings.test or [], "test")
 
 
-def meaning(row: tables.Row, positive: str | float | None) -> int:
-    """What a row's label stands for: 1 = positive, 0 = negative.
-
-    Args:
-        row: its label may be a string, in any case and with space around it, a number or a boolean.
-        positive: the value that stands for positive, any other then being negative. None: 0 and 1, neg and pos,
-            negative and positive, false and true are understood.
-
-    Raises:
-        UserError: there is no label, or it is not understood.
-    """
-    spelled = _spelled(row.label) if isinstance(row.label, str | int | float) else None
-    place = f"{row.where}, column {row.column!r}"
-    if row.label is None or spelled in ("", "nan"):
-        raise UserError(f"{place} is empty; expected a label: fill it in, or remove the row")
-    if positive is not None and spelled is not None:
-        return int(spelled == _spelled(positive))
-    if spelled not in _LABELS:
-        shown = f"a {type(row.label).__name__}" if spelled is None else repr(row.label)[:60]
-        raise UserError(
-            f"{place} is {shown}; expected one of {', '.join(_LABELS)}.\n"
-            "Or set data.files.positive in params.yaml to the value that counts as positive: any other is negative then"
-        )
-    return _LABELS[spelled]
+def _find(folder: Path, names: str | Sequence[str], key: str) -> list[Path]:
+    """What names of files, folders and patterns stand for, in the order of the names."""
+    found: set[Path] = set()
+    for name in [names] if isinstance(names, str) else names:
+        path = folder / name
+        if path.is_dir() and not tables.has_classes(path):
+            matches = [each for each in path.iterdir() if each.name.lower().endswith(_SUFFIXES)]
+        else:
+            matches = [path] if path.exists() else list(folder.glob(name))
+        matches = [each for each in matches if each == path or (each.is_file() and not each.name.startswith("."))]
+        if not matches:
+            there = ", ".join(sorted(each.name for each in folder.glob("[!.]*"))) or "nothing"
+            problem = "has no reviews in it" if path.is_dir() else "is not there"
+            raise UserError(
+                f"{path} {problem}; {folder} has {one_line(there)}.\n"
+                f"Put your reviews there, or correct data.files.{key} in params.yaml"
+            )
+        found |= set(matches)
+    return sorted(found)
 
 
-def _spelled(value: str | float) -> str:
-    """A label as text, the same for 1, 1.0, '1' and ' 1.0': which of them it is, is up to the program that wrote it."""
-    return str(value).strip().casefold().removesuffix(".0")
+class _Reader:
+    """Passes reviews on to an encoder, and keeps a few numbers of each."""
+
+    def __init__(self, settings: Files, tokenizer: Tokenizer) -> None:
+        self.encoder = Encoder(tokenizer)
+        self.words = array("Q")
+        """A hash of each row's words and the seed."""
+        self.codes = array("H")
+        """Each row's label, as a position in `labels`."""
+        self.labels: dict[str, int] = {}
+        self.bad_rows = 0
+        self._first_bad: list[str] = []
+        self._settings = settings
+        self._layout = tables.Layout(settings.text, settings.label, settings.columns, settings.encoding)
+
+    def read(self, path: Path) -> None:
+        """Read all reviews of a file, or of a folder with `pos/` and `neg/`."""
+        key = str(self._settings.seed).encode()
+        for row in tqdm(tables.read(path, self._layout), path.name, unit=" reviews", disable=None):
+            if row.problem:
+                self.bad_rows += 1
+                self._first_bad += [f"{row.where}: {row.problem}"][: _SHOWN - len(self._first_bad)]
+                continue
+            code = self.labels.setdefault(row.label, len(self.labels))
+            if code == _MOST_LABELS:
+                raise UserError(
+                    f"{path} has more than {_MOST_LABELS:,} different labels, such as {one_line(row.label)!r:.60}.\n"
+                    "Set data.files.label in params.yaml to the column that holds the labels"
+                )
+            words = " ".join(self.encoder.add(row.text)).encode()
+            self.words.append(int.from_bytes(blake2b(words, digest_size=8, key=key).digest()))
+            self.codes.append(code)
+
+    def tell_bad_rows(self) -> None:
+        """Say how many rows could not be used; an error, unless they are to be left out."""
+        if not self.bad_rows:
+            return
+        what = f"{self.bad_rows:,} bad rows of {self.bad_rows + len(self.words):,}"
+        places = "; ".join(self._first_bad) + ("; ..." if self.bad_rows > len(self._first_bad) else "")
+        if self._settings.bad_rows == "error":
+            raise UserError(f"{what}: {places}.\nCorrect them, or set data.files.bad_rows in params.yaml to skip")
+        say(f"left out {what}: {places}")
 
 
-def _split(
-    settings: Files, labels: NDArray[np.uint8], generator: np.random.RandomState
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split rows in two at random, with the same share of each class (stratified).
+def _take_labels(
+    settings: Files, known: dict[str, int], codes: NDArray[np.uint16]
+) -> tuple[NDArray[np.int8], dict[str, dict[str, int]]]:
+    """Find out which rows are positive, negative, or to be left out.
 
     Returns:
-        The training rows, shuffled, and the test rows, in order.
+        1, 0 or `_LEFT_OUT` for each row; and by what a label was taken for, how many rows each label has.
     """
-    order = generator.permutation(len(labels))
-    testing = np.zeros(len(labels), bool)
+    counts = dict(zip(known, np.bincount(codes, minlength=len(known)).tolist(), strict=True))
+    shown = _listed(counts)
+    given = {0: _spelled(settings.negative), 1: _spelled(settings.positive)}
+    if both := given[0] & given[1]:
+        raise UserError(f"data.files.positive and data.files.negative in params.yaml share {one_line(sorted(both))}")
     for value, name in enumerate(_CLASSES):
-        members = order[labels[order] == value]
-        held_out = round(len(members) * settings.test_share)
-        if not 0 < held_out < len(members):
+        others = counts.keys() - given[1 - value]
+        if not given[value] and given[1 - value]:
+            if len(others) != 1:
+                raise UserError(
+                    f"data.files.{_CLASSES[1 - value]} alone needs one other label; the labels are {shown}.\n"
+                    f"Set data.files.{name} in params.yaml to those that mean {name}: rows with others are left out"
+                )
+            given[value] = set(others)
+    if not (given[0] or given[1]):
+        given = {value: {label for label, meaning in _UNDERSTOOD.items() if meaning == value} for value in (0, 1)}
+        if not counts.keys() <= _UNDERSTOOD.keys():
             raise UserError(
-                f"{settings.train} has {len(members):,} {name} reviews, too few to split: test_share = "
-                f"{settings.test_share} holds out {held_out:,}, expected at least 1, and 1 left to train on.\n"
+                f"the labels are {shown}; expected two, of {', '.join(_UNDERSTOOD)}.\n"
+                "Set data.files.positive and data.files.negative in params.yaml: rows with others are left out"
+            )
+    meaning = {label: next((value for value in (0, 1) if label in given[value]), _LEFT_OUT) for label in counts}
+    taken = {
+        name: {label: counts[label] for label in counts if meaning[label] == value}
+        for value, name in ((1, "positive"), (0, "negative"), (_LEFT_OUT, "left out"))
+    }
+    say("labels: " + "; ".join(f"{name}: {_listed(labels)}" for name, labels in taken.items() if labels))
+    return np.array([meaning[label] for label in known], np.int8)[codes], taken
+
+
+def _spelled(labels: object) -> set[str]:
+    """Labels of params.yaml as `tables.Row` has them."""
+    each = labels if isinstance(labels, list) else [] if labels is None else [labels]
+    return {tables.normalize_label(label) for label in each}
+
+
+def _listed(counts: dict[str, int]) -> str:
+    """Labels with their numbers of rows, the most frequent first."""
+    ranked = sorted(counts, key=lambda label: -counts[label])
+    shown = [f"{one_line(label)} ({counts[label]:,} rows)" for label in ranked[:20]]
+    return ", ".join(shown + [f"and {len(ranked) - 20:,} more"] * (len(ranked) > 20)) or "none"
+
+
+def _require_both(labels: NDArray[np.int8], where: str) -> None:
+    counts = np.bincount(labels, minlength=2)
+    if not counts.all():
+        raise UserError(
+            f"there is no {_CLASSES[counts.argmin()]} review among {len(labels):,} {where}; expected both classes.\n"
+            "Are data.files.positive and data.files.negative in params.yaml right, and are there enough reviews?"
+        )
+
+
+def _find_duplicates(
+    settings: Files, rows: NDArray[np.int64], labels: NDArray[np.int8], words: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], int, int]:
+    """Count rows that have the words of an earlier one, and leave them out if `duplicates` says so.
+
+    Returns:
+        The rows to go on with, how many duplicates there are, and how many texts have both labels.
+    """
+    _, first, group = np.unique(words[rows], return_index=True, return_inverse=True)
+    positive = np.bincount(group, labels[rows])
+    both = int(((positive > 0) & (positive < np.bincount(group))).sum())
+    duplicates = len(rows) - len(first)
+    if duplicates:
+        kept = "are left out" if settings.duplicates == "drop" else "stay on its side of each split"
+        say(f"{duplicates:,} of {len(rows):,} reviews have the words of an earlier one, and {kept}")
+    if both:
+        say(f"warning: {both:,} texts have both labels")
+    return rows[np.sort(first)] if settings.duplicates == "drop" else rows, duplicates, both
+
+
+def _draw(share: float, labels: NDArray[np.int8], words: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Draw the test rows: about the same share of each class, and all rows that have the same words or none.
+
+    The words' hashes are random numbers: those with the smallest are drawn. So more rows do not change where the others
+    go, but for a few at the limit.
+    """
+    _, first, group, sizes = np.unique(words, return_index=True, return_inverse=True, return_counts=True)
+    testing = np.zeros(len(first), bool)
+    for value, name in enumerate(_CLASSES):
+        groups = np.flatnonzero(labels[first] == value)  # a text with both labels counts as what it is first
+        ends = np.cumsum(sizes[groups])
+        wanted = round(share * int(ends[-1])) if len(ends) else 0
+        drawn = int(np.searchsorted(ends, wanted)) + 1
+        if wanted == 0 or drawn >= len(groups):
+            raise UserError(
+                f"{len(groups):,} different {name} reviews are too few to split: test_share = {share} holds out "
+                f"{wanted:,}, expected at least 1, and 1 left to train on.\n"
                 "Add reviews, or change data.files.test_share in params.yaml"
             )
-        testing[members[:held_out]] = True
-    return order[~testing[order]], np.flatnonzero(testing)
+        testing[groups[:drawn]] = True
+    return testing[group]
+
+
+def _shuffled(rows: NDArray[np.int64], words: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Order rows by their hashes, those that have the same words last: a hold-out of the first rows shares none."""
+    _, group, sizes = np.unique(words[rows], return_inverse=True, return_counts=True)
+    return rows[np.lexsort((rows, group, sizes[group] > 1))]

@@ -11,7 +11,7 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -28,13 +28,34 @@ _NAMED = 10
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `main`."""
     parser.add_argument("texts", metavar="text", nargs="*", help="a review")
-    parser.add_argument("--file", type=Path, help=".txt with a review a line, .csv, .jsonl, .ndjson or .parquet")
-    parser.add_argument("--column", help="the table's column of texts (default: text, review or sentence)")
+    parser.add_argument("--file", type=Path, help="a .txt with a review a line, or a table as in docs/own-reviews.md")
+    parser.add_argument("--column", "--text", help="the table's column of texts (default: text, review or sentence)")
+    parser.add_argument(
+        "--columns", type=_names, help="names of all columns, with commas, for a table without a header"
+    )
+    parser.add_argument("--encoding", default="utf-8", help="of the file (default: utf-8)")
+    parser.add_argument(
+        "--bad-rows", choices=["error", "skip"], default="error", help="rows without a text (default: error)"
+    )
     parser.add_argument("--json", action="store_true", help="print an object a line: row, text, probability, label")
     parser.add_argument("--explain", action="store_true", help="tell what each word contributed")
 
 
-def main(texts: list[str], file: Path | None, column: str | None, *, json: bool, explain: bool) -> None:
+def _names(text: str) -> list[str]:
+    return text.split(",")
+
+
+def main(
+    texts: list[str],
+    file: Path | None,
+    column: str | None,
+    *,
+    json: bool,
+    explain: bool,
+    columns: list[str] | None = None,
+    encoding: str = "utf-8",
+    bad_rows: str = "error",
+) -> None:
     """Print a line for each review.
 
     Args:
@@ -43,6 +64,9 @@ def main(texts: list[str], file: Path | None, column: str | None, *, json: bool,
         column: the name of the file's column of texts, or None.
         json: whether lines are JSON.
         explain: whether to tell what each word contributed.
+        columns: the names of all columns of a file without a header.
+        encoding: of the file.
+        bad_rows: `skip` to leave out rows without a text.
     """
     if texts and file:
         raise console.UsageError("give texts or --file, not both")
@@ -58,18 +82,20 @@ def main(texts: list[str], file: Path | None, column: str | None, *, json: bool,
     from stages.contracts.model import MODEL_COLUMNS, read_model
     from stages.encoding.tokenizers import TOKENIZERS
 
-    rows = _rows(texts, file, column)
-    columns = read_columns(MODEL_COLUMNS)
+    rows = _usable(_rows(texts, file, column, columns, encoding), bad_rows)
+    if texts:
+        rows = iter(list(rows))  # all are checked before the first is answered
+    known = read_columns(MODEL_COLUMNS)
 
     from stages.predict import show
     from stages.predict.model import Model
 
-    model = Model(read_model(columns), columns)
+    model = Model(read_model(known), known)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not have every character
     terminal = sys.stdout.isatty()
     colour = terminal and not os.environ.get("NO_COLOR")
-    line = show.as_json if json else partial(show.for_people, tokenizer=TOKENIZERS[columns.tokenizer], colour=colour)
+    line = show.as_json if json else partial(show.for_people, tokenizer=TOKENIZERS[known.tokenizer], colour=colour)
     # Where the lines themselves are seen to come, no bar is wanted between them.
     bar = tqdm(rows, unit=" reviews", disable=True if texts or terminal else None)
     unknown = 0
@@ -82,15 +108,30 @@ def main(texts: list[str], file: Path | None, column: str | None, *, json: bool,
         _warn(f"nor have {unknown - _NAMED:,} more")
 
 
-def _rows(texts: list[str], file: Path | None, column: str | None) -> "Iterator[Row]":
+def _rows(
+    texts: list[str], file: Path | None, column: str | None, columns: list[str] | None, encoding: str
+) -> "Iterator[Row]":
     from stages import tables
 
     if file:
-        return tables.texts(file, column)
+        layout = tables.Layout(column, None, columns, encoding, parts=("text",), setting="--{}")
+        return tables.read(file, layout)
     if texts:
-        named = {f"text {number}": text for number, text in enumerate(texts, 1)}
-        return iter([tables.Row(where, tables.checked(where, text)) for where, text in named.items()])
+        return (tables.check(f"text {number}", 0, text) for number, text in enumerate(texts, 1))
     return tables.lines("standard input", sys.stdin.buffer)
+
+
+def _usable(rows: "Iterable[Row]", bad_rows: str) -> "Iterator[Row]":
+    """The rows that have a text; another one is an error, or is left out and counted."""
+    left_out = 0
+    for row in rows:
+        if row.problem and bad_rows == "error":
+            raise console.UserError(f"{row.where}: {row.problem}; correct it, or leave such rows out: --bad-rows skip")
+        left_out += bool(row.problem)
+        if not row.problem:
+            yield row
+    if left_out:
+        _warn(f"left out {left_out:,} rows without a usable text")
 
 
 def _warn(text: str) -> None:

@@ -30,7 +30,7 @@ class Answer(NamedTuple):
     """What the network says of a text."""
 
     row: int
-    """From 1."""
+    """From 1: the file's row, or which of the texts it was."""
     where: str
     """As in `Row`."""
     text: str
@@ -82,7 +82,7 @@ class Model:
             each = zip(chunk, self._probabilities(features).tolist(), known.tolist(), reasons, strict=False)
             for row, probability, has_known, contributions in each:
                 number += 1
-                yield Answer(number, row.where, row.text, probability, has_known, contributions)
+                yield Answer(row.number or number, row.where, row.text, probability, has_known, contributions)
 
     def encode(self, texts: Sequence[str]) -> Features:
         """What `vectorize` makes of texts in the training split, labels aside: (texts, columns) multi-hot rows.

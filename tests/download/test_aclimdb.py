@@ -171,3 +171,19 @@ def test_an_archive_without_a_class_is_said(use: Callable[[bytes], Path]) -> Non
 def test_another_tokenizer_gives_its_words(use: Callable[[bytes], Path]) -> None:
     use(pack([*tiny(), member("aclImdb/train/pos/3_9.txt", "NAÏVE हिन्दी".encode())]))
     assert {"naïve", "हिन्दी"} < set(aclimdb.load(text.unicode).words)
+
+
+def test_the_unpacked_archive_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[bytes], Path]
+) -> None:
+    path = use(pack(tiny()))
+    packed = aclimdb.load(text.keras)
+    expected = {split: whole(packed, split).tokens for split in ("train", "test")}
+    with tarfile.open(path) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    for place in ("unpacked", "unpacked/aclImdb"):
+        monkeypatch.setenv("ACLIMDB_MIRROR", str(tmp_path / place))
+        unpacked = aclimdb.load(text.keras)
+        assert unpacked.words == packed.words
+        for split in ("train", "test"):
+            np.testing.assert_array_equal(whole(unpacked, split).tokens, expected[split])

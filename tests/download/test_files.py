@@ -1,32 +1,34 @@
-"""One's own reviews: what is made of them, how they are split, what is said of those that will not do."""
+"""Your own reviews: what becomes of their rows, how they are split, and what is said of those that will not do."""
 
 import json
+import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
-from stages import params
 from stages.console import UserError
+from stages.contracts.reviews import RAW, read_source
 from stages.download import __main__ as download
 from stages.download import files
 from stages.download.corpus import Corpus
 from stages.encoding import tokenizers as text
-from stages.params import Files
-from stages.tables import Row
+from tests.conftest import files_settings as settings
 
-Reviews = list[tuple[str, object]]
-
-
-def settings(**changes: Any) -> Files:
-    values = {"folder": ".", "train": "train.jsonl", "test": None, "text": None, "label": None, "positive": None}
-    return Files.model_validate(values | {"test_share": 0.25, "seed": 1} | changes)
+Reviews = Sequence[tuple[str, object]]
 
 
 def write(path: str, reviews: Reviews) -> None:
     Path(path).write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in reviews))
+
+
+def load(**changes: Any) -> Corpus:
+    return files.load(settings(**changes), text.keras)
 
 
 def decoded(corpus: Corpus) -> dict[str, list[tuple[str, int]]]:
@@ -55,14 +57,13 @@ def test_two_files_are_the_two_splits() -> None:
     train, test = sorted_by_label(40, 60), sorted_by_label(7, 5)
     write("train.jsonl", train)
     write("test.ndjson", test)
-    corpus = files.load(settings(test="test.ndjson"), text.keras)
+    corpus = load(test="test.ndjson")
     splits = decoded(corpus)
     assert corpus.source == "files"
     assert splits["test"] == test
     assert sorted(splits["train"]) == sorted(train)
-    assert dict(zip(corpus.words, corpus.counts.tolist(), strict=True)) == Counter(
-        " ".join(t for t, _ in train).split()
-    )
+    words = Counter(" ".join(text for text, _ in train).split())
+    assert dict(zip(corpus.words, corpus.counts.tolist(), strict=True)) == words
     # Sorted by label in the file, but not here, where the first rows are held out for validation.
     assert 15 < sum(label for _, label in splits["train"][:40]) < 33
 
@@ -70,136 +71,189 @@ def test_two_files_are_the_two_splits() -> None:
 def test_one_file_is_split_by_share_and_class() -> None:
     reviews = sorted_by_label(40, 60)
     write("train.jsonl", reviews)
-    corpus = files.load(settings(), str.split)
+    corpus = load()
     train, test = (next(iter(corpus.splits[split])) for split in ("train", "test"))
     assert (len(train), train.labels.sum(), len(test), test.labels.sum()) == (75, 45, 25, 15)
     # What is held out is what the vocabulary, made from the training rows, does not know the number of.
-    numbers = [int(word) for word in corpus.words if word != "review"]
-    assert len(set(numbers)) == 75
-    held_out = sorted(set(range(100)) - set(numbers))
+    numbers = {int(word) for word in corpus.words if word != "review"}
+    held_out = sorted(set(range(100)) - numbers)
     np.testing.assert_array_equal(test.labels, [label for row, (_, label) in enumerate(reviews) if row in held_out])
 
 
-def test_the_seed_alone_decides_the_split() -> None:
-    write("train.jsonl", [(f"{word} review", label) for word in "abcdefgh" for label in (0, 1) for _ in range(9)])
-    first, same, other = (decoded(files.load(settings(seed=seed), text.keras)) for seed in (1, 1, 2))
+def test_the_seed_and_the_words_decide_the_split() -> None:
+    write("train.jsonl", reviews := [(f"{word} {row} review", row % 2) for word in "abcd" for row in range(40)])
+    first, same, other = (decoded(load(seed=seed)) for seed in (1, 1, 2))
     assert first == same
     assert first["train"] != other["train"]
-    assert first["test"] != other["test"]
+    assert len(first["test"]) == len(other["test"])
+    write("train.jsonl", reviews[::-1])  # another order of the file: the same rows, in the same order, to train on
+    assert decoded(load())["train"] == first["train"]
 
 
-@pytest.mark.parametrize("tokenizer", text.TOKENIZERS)
-def test_the_tokenizer_is_used(tokenizer: str) -> None:
-    write("train.jsonl", [("ÉTÉ\u2019s", 0), ("ÉTÉ\u2019s", 1)] * 4)
-    words = files.load(settings(), text.TOKENIZERS[tokenizer]).words
-    assert words == {"keras": ["ÉtÉ\u2019s"], "unicode": ["été's"]}[tokenizer]
+def test_the_same_words_are_on_one_side_of_every_split(capsys: pytest.CaptureFixture[str]) -> None:
+    generator = np.random.default_rng(1)
+    texts = [f"same {number}" for number in generator.integers(0, 60, 200)] + [f"other {row}" for row in range(400)]
+    reviews = [(f"{text}!" if row % 3 else text.upper(), row % 2) for row, text in enumerate(texts)]
+    write("train.jsonl", reviews)
+    frame = pd.DataFrame({"words": texts, "label": [label for _, label in reviews]})
+    both = int((frame.groupby("words")["label"].nunique() == 2).sum())
+    duplicates = int(frame.duplicated("words").sum())
+
+    corpus = load()
+    assert f"{duplicates} of 600" in (said := capsys.readouterr().out)
+    assert f"{both} texts have both labels" in said
+    assert corpus.own is not None
+    assert (corpus.own.duplicates, corpus.own.both_labels) == (duplicates, both)
+    train = next(iter(corpus.splits["train"]))
+    rows = [tuple(train.tokens[a:b].tolist()) for a, b in zip(train.offsets[:-1], train.offsets[1:], strict=True)]
+    assert not set(rows[:150]) & set(rows[150:])  # a hold-out
+    # A text in the test split alone has a word, its number, that the vocabulary lacks or that another kind has.
+    assert sum(len(row) == 2 for row in rows) == len(rows)
+    counts = Counter(rows)
+    kept = Counter(frame["words"])
+    spelled = {" ".join(corpus.words[token - 1] for token in row): count for row, count in counts.items()}
+    assert all(kept[words] == count for words, count in spelled.items())  # all of a text's rows are there, or none
+
+    dropped = load(duplicates="drop")
+    assert sum(len(batch) for split in dropped.splits.values() for batch in split) == 600 - duplicates
+
+
+def test_test_reviews_with_the_words_of_a_training_review_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    write("train.jsonl", [("a", 0), ("b", 1), ("c", 1)])
+    write("test.jsonl", [("b", 1), ("b", 1), ("a", 0), ("d", 1), ("A", 1), ("e", 0)])
+    load(test="test.jsonl")
+    assert "4 of 6 test reviews" in capsys.readouterr().out
+    assert decoded(load(test="test.jsonl", duplicates="drop"))["test"] == [("", 1), ("", 0)]
 
 
 @pytest.mark.parametrize(
-    ("labels", "positive"),
+    ("labels", "positive", "negative"),
     [
-        ((0, 1), None),
-        ((0.0, 1.0), None),
-        ((False, True), None),
-        (("0", "1"), None),
-        (("0.0", " 1.0"), None),
-        (("neg", "pos"), None),
-        (("Negative ", " POSITIVE"), None),
-        (("FALSE", "true"), None),
-        (("thumbs down", "Thumbs Up"), "thumbs up"),
-        ((1, 5), 5),
-        (("1", "5"), 5),
-        ((1.0, 5.0), 5),
-        ((1, 5), "5"),
-        ((2.5, 4.5), 4.5),
-        ((True, False), False),
-        (("pos", "neg"), "neg"),
+        ((0, 1), None, None),
+        ((0.0, 1.0), None, None),
+        ((False, True), None, None),
+        (("0.0", " 1.0"), None, None),
+        (("Negative ", " POSITIVE"), None, None),
+        (("thumbs down", "Thumbs Up"), "thumbs up", None),
+        ((1, 5), 5, None),
+        ((1, 5), None, 1),
+        ((1, 5), "5", [1, 2]),
+        ((2.5, 4.5), [4.5], 2.5),
+        ((True, False), False, None),
     ],
 )
-def test_labels_are_understood(labels: tuple[Any, Any], positive: Any) -> None:
-    checked = settings(positive=positive).positive
-    assert [files.meaning(Row("a.csv, line 2", "x", "label", label), checked) for label in labels] == [0, 1]
+def test_labels_are_understood(labels: tuple[Any, Any], positive: Any, negative: Any) -> None:
+    write("train.jsonl", [(f"a {row}", labels[row % 2]) for row in range(40)])
+    train = decoded(load(positive=positive, negative=negative))["train"]
+    assert [label for _, label in train] == [int(words.split()[1]) % 2 for words, _ in train]
 
 
-@pytest.mark.parametrize("label", ["meh", 2, 0.5, "", None, [1], {"a": 1}, "1" * 10_000])
-def test_other_labels_are_said(label: object) -> None:
-    write("train.jsonl", [("fine", 1), ("bad", 0), ("so so", label)])
-    with pytest.raises(UserError, match=r"^train.jsonl, line 3, column 'label' is ") as caught:
-        files.load(settings(), text.keras)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ["5 (20 rows)", "3 (10 rows)", "data.files.positive"]),
+        ({"positive": 5}, ["3 (10 rows)", "data.files.negative"]),
+        ({"negative": 1}, ["5 (20 rows)", "data.files.positive"]),
+        ({"positive": [5, 3], "negative": [3, 1]}, ["data.files.positive", "data.files.negative", "3"]),
+        ({"positive": 4, "negative": 1}, ["no positive review"]),
+    ],
+)
+def test_labels_that_are_not_clear_are_refused_with_their_counts(changes: dict[str, Any], words: list[str]) -> None:
+    write("train.jsonl", [(f"a {row}", label) for row, label in enumerate([5, 5, 3, 1] * 10)])
+    with pytest.raises(UserError) as caught:
+        load(**changes)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_what_became_of_the_rows_is_in_source_json() -> None:
+    write("train.jsonl", [(f"a {row}", label) for row, label in enumerate([5, 4, 3, 1, None] * 10)])
+    shutil.copy("train.jsonl", "more.jsonl")
+    values = settings(train=["train.jsonl"], positive=[4, 5], negative=1, bad_rows="skip")
+    download.write(files.load(values, text.keras))
+    own = read_source().own
+    assert own is not None
+    assert own.labels == {"positive": {"5": 10, "4": 10}, "negative": {"1": 10}, "left out": {"3": 10}}
+    assert (own.bad_rows, own.duplicates, own.both_labels) == (10, 0, 0)
+
+
+def test_bad_rows_are_told_once_with_the_first_places() -> None:
+    write("train.jsonl", [*[("", 0)] * 9, *sorted_by_label(40, 60)])
+    with pytest.raises(UserError) as caught:
+        load()
     message = str(caught.value)
-    assert len(message) < 400
-    if label in ("", None):
-        assert "is empty; expected a label" in message
-    else:
-        assert "0, neg, negative, false, 1, pos, positive, true.\nOr set data.files.positive in params.yaml" in message
+    assert message.startswith("9 bad rows of 109: train.jsonl, row 1: ")
+    assert "row 5" in message
+    assert "row 6" not in message
 
 
-@pytest.mark.parametrize("label", ["", None, [1]])
-def test_with_a_positive_label_given_no_label_is_still_none(label: object) -> None:
-    write("train.jsonl", [("fine", "good"), ("bad", label)])
-    with pytest.raises(UserError, match=r"^train.jsonl, line 2, column 'label' is "):
-        files.load(settings(positive="good"), text.keras)
+def test_names_folders_patterns_and_lists() -> None:
+    Path("some").mkdir()
+    for name, reviews in (("some/b.jsonl", [("b", 1)]), ("some/a.jsonl", [("a", 0)]), ("c.jsonl", [("c", 1)])):
+        write(name, reviews)
+    Path("some/.a.jsonl.swp").write_text("x")
+    Path("some/notes.md").write_text("x")
+    write("train.jsonl", sorted_by_label(4, 4))
+    for test in ("some", "some/*.jsonl", ["some/b.jsonl", "some/a.jsonl"], ["some", "some/a.*"]):
+        assert [label for _, label in decoded(load(test=test))["test"]] == [0, 1]
+    assert [label for _, label in decoded(load(test=["some", "c.jsonl"]))["test"]] == [1, 0, 1]
 
 
-@pytest.mark.parametrize(("wrong", "missing"), [(0, "positive"), (1, "negative")])
-@pytest.mark.parametrize("name", ["train.jsonl", "test.jsonl"])
-def test_a_file_of_one_class_is_said(name: str, wrong: int, missing: str) -> None:
-    for path in ("train.jsonl", "test.jsonl"):
-        write(path, [("a", wrong), ("b", wrong)] if path == name else [("a", 0), ("b", 1)])
-    with pytest.raises(UserError, match=rf"^{name} has no {missing} review among 2; (.|\n)*data.files.positive"):
-        files.load(settings(test="test.jsonl"), text.keras)
+@pytest.mark.parametrize("name", ["missing.csv", "missing-*.csv", "empty", ["train.jsonl", "missing.csv"]])
+def test_own_reviews_are_never_replaced_in_silence(name: Any) -> None:
+    write("train.jsonl", sorted_by_label(40, 60))
+    Path("empty").mkdir()
+    with pytest.raises(UserError, match=r"(missing|empty).*(.|\n)*data.files.train"):
+        load(train=name)
 
 
-def test_a_positive_label_that_is_none_is_said() -> None:
-    write("train.jsonl", [("a", "good"), ("b", "bad")])
-    with pytest.raises(UserError, match=r"^train.jsonl has no positive review among 2(.|\n)*data.files.positive"):
-        files.load(settings(positive="great"), text.keras)
+def test_folders_of_texts_with_splits_above_them() -> None:
+    for split in ("train", "test"):
+        for kind in ("pos", "neg"):
+            Path("own", split, kind).mkdir(parents=True)
+            for number in range(3):
+                Path("own", split, kind, f"{number}.txt").write_text(f"{kind} {number} {split}")
+    splits = decoded(load(train="own"))
+    assert sorted(splits["train"]) == sorted(
+        (f"{kind} {n} train", int(kind == "pos")) for kind in ("pos", "neg") for n in range(3)
+    )
+    assert [label for _, label in splits["test"]] == [1, 1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "json"])
+def test_pandas_and_polars_give_the_same_bytes(kind: str) -> None:
+    frame = pd.DataFrame({"text": [f'"so", {n}\nfilm' for n in range(50)], "label": [n % 2 for n in range(50)]})
+    contents = []
+    for write_file in (
+        lambda: getattr(frame, f"to_{kind}")("reviews", **({"index": False} if kind == "csv" else {})),
+        lambda: getattr(pl.from_pandas(frame), f"write_{kind}")("reviews"),
+        lambda: frame.to_csv("reviews", index=False),
+    ):
+        write_file()
+        download.write(load(train="reviews"))
+        contents.append({path.name: path.read_bytes() for path in RAW.iterdir()})
+    assert contents[0] == contents[1] == contents[2]
 
 
 @pytest.mark.parametrize(("negative", "share"), [(1, 0.5), (2, 0.2), (2, 0.8)])
 def test_too_few_rows_to_split_are_said(negative: int, share: float) -> None:
     write("train.jsonl", sorted_by_label(negative, 100))
-    with pytest.raises(UserError, match=rf"^train.jsonl has {negative} negative reviews, too few to split: test_share"):
-        files.load(settings(test_share=share), text.keras)
+    with pytest.raises(UserError, match=rf"^{negative} different negative reviews .* too few to split: test_share"):
+        load(test_share=share)
 
 
-def test_rows_in_both_splits_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    write("train.jsonl", [("a", 0), ("b", 1), ("c", 1)])
-    write("test.jsonl", [("b", 1), ("b", 1), ("a", 0), ("d", 1), ("A", 1)])
-    files.load(settings(test="test.jsonl"), text.keras)
-    assert "warning: 3 of 5 test reviews have a training review's text" in capsys.readouterr().out
-    write("test.jsonl", [("e", 1), ("f", 0)])
-    files.load(settings(test="test.jsonl"), text.keras)
-    assert capsys.readouterr().out == ""
+@pytest.mark.parametrize("name", ["train.jsonl", "test.jsonl"])
+def test_a_split_of_one_class_is_said(name: str) -> None:
+    for path in ("train.jsonl", "test.jsonl"):
+        write(path, [("a", 1), ("b", 1)] if path == name else [("a", 0), ("b", 1)])
+    with pytest.raises(UserError, match=r"no negative review among 2"):
+        load(test="test.jsonl")
 
 
-def test_another_kind_of_file_for_testing_will_do() -> None:
-    write("train.jsonl", [("good film", 1), ("bad film", 0)])
-    Path("test.csv").write_text('TEXT,Sentiment\n"bad, bad film",negative\ngood,positive\n')
-    assert decoded(files.load(settings(test="test.csv"), text.keras))["test"] == [("bad bad film", 0), ("good", 1)]
-
-
-def test_settings_say_what_is_allowed() -> None:
-    for wrong in (
-        {"test_share": 0},
-        {"test_share": 1},
-        {"train": ""},
-        {"train": None},
-        {"seed": -1},
-        {"positive": [1]},
-    ):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            settings(**wrong)
-
-
-def test_without_a_file_the_next_source_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    data = params.Data(
-        sources=["files", "synthetic"],
-        tokenizer="keras",
-        files=settings(),
-        synthetic=params.Synthetic(seed=1, train_rows=4, test_rows=2),
-    )
-    assert download.first(data).source == "synthetic"
-    assert "warning: train.jsonl is not a file: put one there" in capsys.readouterr().out
-    write("train.jsonl", sorted_by_label(40, 60))
-    assert download.first(data).source == "files"
+@pytest.mark.parametrize(
+    "wrong",
+    [{"test_share": 0}, {"train": ""}, {"train": []}, {"train": "../a"}, {"seed": -1}, {"positive": [[1]]},
+     {"encoding": "utf-99"}, {"encoding": "base64"}, {"bad_rows": "drop"}, {"columns": []}],
+)  # fmt: skip
+def test_settings_that_are_not_allowed(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        settings(**wrong)

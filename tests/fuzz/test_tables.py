@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from hypothesis import strategies as st
 from stages import tables
 from stages.download import files
 from stages.encoding import tokenizers as text
-from stages.params import Files
+from tests.conftest import files_settings as settings
 from tests.fuzz.bounds import bounded
-from tests.fuzz.given import TEXTS, answer, damaged
+from tests.fuzz.given import answer, damaged
 
 Rows = list[tuple[str, Any]]
 
@@ -78,14 +79,10 @@ def any_file(draw: st.DrawFn) -> tuple[str, bytes]:
     return kind, draw(st.one_of(content))
 
 
-def settings(name: str, **changes: Any) -> Files:
-    usual = {"folder": ".", "train": name, "test": name, "text": None, "label": None, "positive": None}
-    return Files(**{**usual, "test_share": 0.3, "seed": 1, **changes})
-
-
 def check_text(row: tables.Row) -> None:
-    assert row.text.strip()
-    assert len(row.text) <= text.LONGEST
+    assert bool(row.text.strip()) != bool(row.problem)
+    assert len(row.text) <= text.LONGEST + 2
+    assert not set("\r\n") & set(row.text)
     row.text.encode()
 
 
@@ -98,16 +95,15 @@ def test_any_file(folder: Path, file: tuple[str, bytes], column: str | None, pos
     kind, content = file
     path = Path(f"reviews.{kind}")
     path.write_bytes(content)
-    for row in answer(lambda: list(tables.texts(path, None if kind == "txt" else column))) or []:
-        check_text(row)
-    rows = answer(lambda: list(tables.rows(path, column, None))) or []
-    for row in rows:
-        check_text(row)
-        assert row.column.strip().casefold() in ("label", "sentiment")
-    chosen = settings(path.name, text=column, positive=positive)
+    for layout in (tables.Layout(column), tables.Layout(column, parts=("text",))):
+        for row in answer(lambda layout=layout: list(tables.read(path, layout))) or []:  # type: ignore[misc]
+            assert row.problem or row.label or layout.parts == ("text",)
+            check_text(row)
+    rows = answer(lambda: list(tables.read(path, tables.Layout(column)))) or []
+    chosen = settings(train=path.name, test=path.name, text=column, positive=positive, bad_rows="skip")
     corpus = answer(lambda: files.load(chosen, text.keras))
     if corpus is not None:
-        assert sum(len(batch) for batch in corpus.splits["test"]) == len(rows)
+        assert sum(len(batch) for batch in corpus.splits["test"]) <= sum(not row.problem for row in rows)
         assert len(set(corpus.words)) == len(corpus.words) == len(corpus.counts)
 
 
@@ -127,28 +123,19 @@ def test_any_reviews_come_back(folder: Path, chosen: list[tuple[str, int, int]])
     """Text and label as written, and then the words and classes in the corpus."""
     chosen = [*chosen, ("end", 0, 0), ("end", 1, 0)]
     rows: Rows = [(review, LABELS[label][spelling]) for review, label, spelling in chosen]
-    expected = [(text.keras(review), label) for review, label, _ in chosen]
+    expected = [(text.keras(re.sub(r"\r\n?|\n", " ", review.rstrip("\r\n"))), label) for review, label, _ in chosen]
     for name, write in FORMATS.items():
         Path(name).write_bytes(write(rows))
-        found = list(tables.rows(Path(name), None, None))
-        assert [(row.text, row.label) for row in found] == rows
-        assert [row.text for row in tables.texts(Path(name), "text")] == [review for review, _ in rows]
-        corpus = files.load(settings(name), text.keras)
+        found = list(tables.read(Path(name), tables.Layout()))
+        assert [row.problem for row in found] == [""] * len(rows)
+        assert [row.label for row in found] == [tables.normalize_label(label) for _, label in rows]
+        corpus = files.load(settings(train=name, test=name), text.keras)
         read = [
             ([corpus.words[token - 1] for token in batch.tokens[a:b]], label)
             for batch in corpus.splits["test"]
             for a, b, label in zip(batch.offsets[:-1], batch.offsets[1:], batch.labels.tolist(), strict=True)
         ]
         assert read == expected
-
-
-@given(st.lists(st.tuples(TEXTS, st.none() | st.booleans() | st.integers() | st.floats() | TEXTS), max_size=5))
-def test_any_label(folder: Path, rows: Rows) -> None:
-    """Whatever JSON can say: a label has a meaning, or an error names its line."""
-    Path("a.jsonl").write_bytes(json_lines_of(rows))
-    for row in answer(lambda: list(tables.rows(Path("a.jsonl"), None, None))) or []:
-        assert answer(lambda row=row: files.meaning(row, None)) in (None, 0, 1)  # type: ignore[misc]
-        assert answer(lambda row=row: files.meaning(row, "1")) in (None, 0, 1)  # type: ignore[misc]
 
 
 KINDS_OF_COLUMN = [
@@ -164,8 +151,8 @@ KINDS_OF_COLUMN = [
 def test_any_kind_of_column(folder: Path, reviews: pa.DataType, labels: pa.DataType, name: str) -> None:
     table = pa.table([pa.nulls(3, reviews), pa.nulls(3, labels), pa.nulls(3)], ["text", "label", name])
     pq.write_table(table, "a.parquet")
-    assert answer(lambda: list(tables.rows(Path("a.parquet"), None, None))) is None
-    assert answer(lambda: list(tables.texts(Path("a.parquet"), "text"))) is None
+    rows = answer(lambda: list(tables.read(Path("a.parquet"), tables.Layout()))) or []
+    assert all(row.problem for row in rows)
 
 
 @pytest.mark.parametrize("length", [text.LONGEST, 10 * text.LONGEST])
@@ -177,5 +164,5 @@ def test_one_long_text_many_times_is_not_there_many_times(folder: Path, stored: 
         for _ in range(40):
             writer.write_table(pa.table([pa.array(["x" * length] * 10, stored)], schema))
     with bounded():
-        rows = answer(lambda: sum(1 for _ in tables.texts(Path("a.parquet"), None)))
-    assert rows == (400 if length <= text.LONGEST else None)
+        rows = sum(not row.problem for row in tables.read(Path("a.parquet"), tables.Layout(parts=("text",))))
+    assert rows == (400 if length <= text.LONGEST else 0)

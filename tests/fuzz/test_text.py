@@ -37,13 +37,14 @@ REVIEWS = st.lists(st.tuples(st.lists(WORDS, max_size=12).map(" ".join), st.inte
 def test_encoder(folder: Path, reviews: list[tuple[str, int]], data: st.DataObject, name: str, tokens: int) -> None:
     cut = text.TOKENIZERS[name]
     coder = encoder.Encoder(cut)
-    for review, label in reviews:
-        coder.add(review, label)
+    for review, _ in reviews:
+        coder.add(review)
+    labels = np.array([label for _, label in reviews], np.uint8)
     order = data.draw(st.permutations(range(len(reviews))))
     held_out = data.draw(st.integers(0, len(reviews)))
     train, test = order[held_out:], order[:held_out]
     with mock.patch.object(encoder, "_TOKENS", tokens):
-        corpus = coder.corpus("name", np.array(train, np.int64), np.array(test, np.int64))
+        corpus = coder.corpus("name", labels, np.array(train, np.int64), np.array(test, np.int64))
         counts = Counter(word for row in train for word in cut(reviews[row][0]))
         assert list(zip(corpus.words, corpus.counts.tolist(), strict=True)) == sorted(
             counts.items(), key=lambda item: (-item[1], item[0])

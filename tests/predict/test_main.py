@@ -80,16 +80,14 @@ def test_texts_files_and_standard_input_give_the_same(
 @pytest.mark.parametrize(
     ("name", "content", "options", "message"),
     [
-        ("a.xlsx", b"PK", {}, r"^a.xlsx is of no known kind; expected a name that ends in .txt, .csv, .jsonl"),
-        ("a.csv", b"body,id\nfine,1\n", {}, r"^a.csv has no column text .*'body', 'id'.\nSet --column to one of"),
-        ("a.csv", b"body\nfine\n", {"column": "x"}, r"^a.csv has no column 'x' for the text; it has 'body'"),
-        ("a.csv", b"text,review\na,b\n", {}, r"^a.csv has 2 columns that may be the text(.|\n)*--column"),
-        ("a.csv", b"text\nfine\n' '\n\"\"\n", {}, r"^a.csv, line 4, column 'text' is empty"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": 5}', {}, r"^a.jsonl, line 2, column 'text' is a int; expected a text"),
-        ("a.txt", b"fine\n \nfine\n", {}, r"^a.txt, line 2 is empty; expected a text"),
-        ("a.txt", b"fine\ncaf\xe9\n", {}, r"^a.txt, line 2, byte 4 is not UTF-8: save the file in UTF-8"),
-        ("a.txt", b"fine\n" + b"x" * (10**6 + 1), {}, r"^a.txt, line 2 has 1,000,001 characters; expected 1,000,000"),
-        ("a.txt", b"x" * 17_000_000, {}, r"^a.txt, line 1 has more than 16,000,000 bytes"),
+        ("a.csv", b"body,id\nfine,1\n", {}, r"^a.csv.*'body', 'id'.\nSet --text to one of"),
+        ("a.csv", b"body\nfine\n", {"column": "x"}, r"^a.csv.*'body'"),
+        ("a.csv", b"text,review\na,b\n", {}, r"^a.csv has 2 columns that may be the text(.|\n)*--text"),
+        ("a.csv", b"text\nfine\n' '\n\"\"\n", {}, r"^a.csv, row 3: .*--bad-rows skip"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": 5}', {}, r"^a.jsonl, row 2: .*--bad-rows skip"),
+        ("a.txt", b"fine\n \nfine\n", {}, r"^a.txt, row 2: .*blank"),
+        ("a.txt", b"fine\ncaf\xe9\n", {}, r"^a.txt(.|\n)*--encoding"),
+        ("a.txt", b"fine\n" + b"x" * (10**6 + 3), {}, r"^a.txt, row 2: .*more than 1,000,000 characters"),
         ("a.txt", b"", {}, r"^a.txt is empty"),
     ],
 )
@@ -109,20 +107,20 @@ def test_what_is_wrong_with_a_file_is_said(
 def test_what_is_wrong_otherwise_is_said(
     models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match=r"^missing.txt is not a file: put one there, or correct --file"):
+    with pytest.raises(UserError, match=r"^missing.txt is not there"):
         answered(capsys, file="missing.txt")
     pq.write_table(pa.table([[1]], ["text"]), "a.parquet")
-    with pytest.raises(UserError, match=r"^a.parquet: the column 'text' holds int64; expected strings as --column"):
+    with pytest.raises(UserError, match=r"^a.parquet, row 1: "):
         answered(capsys, file="a.parquet")
-    with pytest.raises(UserError, match=r"^text 2 is empty"):
+    with pytest.raises(UserError, match=r"^text 2: its text is blank"):
         answered(capsys, ["word1", ""])
-    with pytest.raises(UserError, match=r"^text 1 has 1,000,001 characters"):
-        answered(capsys, ["x" * (10**6 + 1)])
-    with pytest.raises(UserError, match=r"^text 1 has half a character"):
+    with pytest.raises(UserError, match=r"^text 1: .*1,000,000 characters"):
+        answered(capsys, ["x" * (10**6 + 3)])
+    with pytest.raises(UserError, match=r"^text 1: .*half a character"):
         answered(capsys, [os.fsdecode(b"caf\xe9")])
     piped(monkeypatch, b"word1\n\xff\n")
     assert capsys.readouterr().out == ""
-    with pytest.raises(UserError, match=r"^standard input, line 2, byte 1 is not UTF-8"):
+    with pytest.raises(UserError, match=r"^standard input, line 2 cannot be decoded"):
         answered(capsys)
     assert len(capsys.readouterr().out.splitlines()) == 1  # the line before it is answered
     piped(monkeypatch, b"")
