@@ -1,6 +1,6 @@
 """Get a corpus, check it, and write it as token ids, labels and vocabulary.
 
-Reads   the first source of `data.sources` that can be had
+Reads   the first available source of `data.sources`
 Writes  data/raw/{train,test}.parquet, vocabulary.parquet, source.json
 """
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def first(settings: Data) -> Corpus:
-    """The corpus of the first source that can be had."""
+    """Return the corpus of the first available source. Warn about each source that is passed over."""
     tokenizer = TOKENIZERS[settings.tokenizer]
     sources: dict[str, Callable[[], Corpus]] = {
         "imdb": imdb.load,
@@ -46,7 +46,7 @@ def first(settings: Data) -> Corpus:
 
 
 def write(corpus: Corpus) -> Source:
-    """Write a corpus to data/raw, and say what it was."""
+    """Write a corpus to data/raw, and return what source.json says of it."""
     digests = {split: Digest() for split in SPLITS}
     with storage.atomic_write(RAW) as folder:
         folder.mkdir()

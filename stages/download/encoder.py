@@ -1,4 +1,4 @@
-"""From texts to a corpus: words are numbered as they come, and ranked by frequency when all have come."""
+"""From texts to a corpus: words are numbered in order of appearance, then ranked by frequency."""
 
 import os
 import tempfile
@@ -17,15 +17,15 @@ from stages.download.corpus import Corpus
 from stages.encoding.tokenizers import Tokenizer
 
 _TOKENS = 1 << 22
-"""Tokens in a batch, or a review more: 16 MiB."""
+"""Tokens in a batch, up to one review more: 16 MiB."""
 
 
 class Encoder:
-    """Takes reviews one at a time, in any order, and makes a corpus of them.
+    """Collects reviews one at a time, in any order, and makes a corpus of them.
 
-    What rank a word has, and which reviews count, is known after the last review only. Until then words go by the
-    number that they get when they are first met, and reviews wait as such numbers in a temporary file (4 bytes a word,
-    in the folder that TMPDIR names). Memory holds the different words, about 150 bytes each, and 8 bytes a review.
+    The rank of a word is only known after the last review. Until then each distinct word has a number, in order of
+    appearance, and the reviews wait as such numbers in a temporary file: 4 bytes a word, in the folder that TMPDIR
+    names. Memory holds the distinct words, about 150 bytes each, and 8 bytes a review.
 
     Example:
         >>> encoder = Encoder(str.split)
@@ -39,20 +39,20 @@ class Encoder:
         self._tokenize = tokenizer
         self._numbers: defaultdict[str, int] = defaultdict()
         self._numbers.default_factory = self._numbers.__len__
-        # Not in a `with`: a corpus reads from it when all else has returned. It has no name, and goes with the encoder,
-        # and what is in its buffer then (which a full disk does not take) goes unwritten.
+        # Not in a `with`, because a corpus reads from it later. The file has no name and is removed with the encoder.
+        # `raw` is closed, so that a full disk raises no error for what is still in the buffer.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115
         weakref.finalize(self, self._file.raw.close)
         self._lengths = array("q")
 
     def add(self, text: str) -> list[str]:
-        """Take a review, as the next row.
+        """Add a review as the next row.
 
         Returns:
             Its words.
 
         Raises:
-            UserError: there is no room for the temporary file.
+            UserError: There is no room for the temporary file.
         """
         words = self._tokenize(text)
         numbers = array("i", map(self._numbers.__getitem__, words))
@@ -67,26 +67,26 @@ class Encoder:
             yield
         except OSError as error:
             raise UserError(
-                f"{tempfile.gettempdir()} takes no more ({error.strerror}) after {len(self._lengths):,} reviews: "
+                f"{tempfile.gettempdir()} cannot be written to ({error.strerror}) after {len(self._lengths):,} reviews: "
                 "set TMPDIR to a folder with room for 4 bytes a word"
             ) from None
 
     def corpus(
         self, source: str, labels: NDArray[np.uint8], train: NDArray[np.int64], test: NDArray[np.int64]
     ) -> Corpus:
-        """Make a corpus of the reviews; the encoder takes no more after this.
+        """Make a corpus of the reviews. Add no more reviews after this.
 
-        Ranks are by falling frequency in the training split; words that are equally frequent go by their characters'
-        code points. Words that the training split does not have are dropped from the test split.
+        Words are ranked by descending frequency in the training split, equally frequent ones by code point. Words that
+        are not in the training split are dropped from the test split.
 
         Args:
-            source: the name that params.yaml knows the source by.
-            labels: (rows,) 1 = positive, 0 = negative; anything for rows that are in neither split.
-            train: which rows make the training split, in this order.
-            test: the same for the test split.
+            source: The source's name in params.yaml.
+            labels: (rows,) 1 for positive, 0 for negative. Labels of rows in neither split have no meaning.
+            train: The rows of the training split, in their order there.
+            test: The rows of the test split, in their order there.
 
         Raises:
-            UserError: there is no room for the temporary file.
+            UserError: There is no room for the temporary file.
         """
         with self._room():
             self._file.flush()
@@ -109,17 +109,17 @@ class Encoder:
     def _encode(
         self, rows: NDArray[np.int64], labels: NDArray[np.uint8], ranks: NDArray[np.int32]
     ) -> Iterator[Reviews]:
-        """The reviews of `rows` with ranks for tokens, and without the words of rank 0."""
+        """Yield the reviews of `rows` with ranks as tokens, without the words of rank 0."""
         for batch in self._read(rows, labels):
             tokens = ranks[batch.tokens]
             kept = np.concatenate([[0], np.cumsum(tokens > 0)]).astype(np.int32)
             yield Reviews(tokens[tokens > 0], kept[batch.offsets], batch.labels)
 
     def _read(self, rows: NDArray[np.int64], labels: NDArray[np.uint8]) -> Iterator[Reviews]:
-        """The reviews of `rows`, in their order and in batches, with words' numbers for tokens."""
+        """Yield the reviews of `rows` in batches, in the order of `rows`, with the words' numbers as tokens."""
         lengths = np.array(self._lengths)
         starts = np.cumsum(lengths) - lengths
-        ends = np.cumsum(lengths[rows] + 1)  # + 1, so that empty reviews fill a batch too
+        ends = np.cumsum(lengths[rows] + 1)  # + 1: empty reviews fill a batch, too
         for batch in np.split(rows, np.flatnonzero(np.diff(ends // _TOKENS)) + 1):
             content = b"".join(
                 os.pread(self._file.fileno(), 4 * length, 4 * start)
