@@ -1,10 +1,10 @@
-"""Is dvc.yaml complete? `python -m checks.declared` prints each undeclared or needless dependency, and exits with 1.
+"""Check that dvc.yaml is complete. `python -m checks.declared` prints each problem in a line, and then exits with 1.
 
 DVC runs a stage again when a dependency or a parameter that dvc.yaml lists has changed. So each stage has to list
-exactly the project's modules that it imports and that can change its outputs, and exactly the sections of params.yaml
-that it reads; no parameter may be unused. No stage may import another. Everything is found in the source, without
-running it: modules by their import statements, sections as attributes of `params.load()`, and parameters as attributes
-of anything in the stage's folder.
+exactly the modules that it imports and that can change its outputs, and exactly the sections of params.yaml that it
+reads. Each parameter has to be used, and no stage may import another. The check reads the source without running it: it
+finds modules by their import statements, sections as attributes of `params.load()`, and parameters as attributes in the
+modules of the stage.
 """
 
 import ast
@@ -23,18 +23,20 @@ CANNOT_CHANGE_OUTPUTS = {
     "stages/dependencies.py": "compares inputs, and removes outputs",
     "stages/params.py": "validates params.yaml, whose values are dependencies themselves",
 }
-"""Modules that no stage lists among its dependencies, each with the reason. Packages that hold only a docstring are
-left out too."""
+"""Modules that no stage lists among its dependencies, each with the reason. Packages with only a docstring are left out
+as well."""
 
 
 def problems(root: Path) -> list[str]:
-    """Return what is wrong with dvc.yaml of the project in `root`, a line each."""
+    """Return the problems of the project in `root`, one line each."""
     stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
     found = []
     for name, stage in stages.items():
         listed, imported = _listed(root, stage["deps"]), _imported(root, name)
         found += [f"{name}: imports {path}, which is not among its deps" for path in sorted(imported - listed)]
         found += [f"{name}: lists {path} among its deps, but does not import it" for path in sorted(listed - imported)]
+        others = tuple(f"stages/{other}/" for other in stages if other != name)
+        found += [f"{name}: imports {path}, of another stage" for path in sorted(imported) if path.startswith(others)]
         listed, read = set(stage.get("params", [])), _read(root, name)
         found += [f"{name}: reads the parameters {section}, which are not listed" for section in sorted(read - listed)]
         found += [f"{name}: lists the parameters {section}, but reads none" for section in sorted(listed - read)]
@@ -43,7 +45,7 @@ def problems(root: Path) -> list[str]:
 
 
 def _listed(root: Path, deps: list[str]) -> set[str]:
-    """The modules among a stage's deps; a folder stands for all that are in it."""
+    """Return the modules among the deps of a stage. A folder stands for all modules in it."""
     modules: set[str] = set()
     for dep in deps:
         if dep.startswith("stages"):
@@ -54,7 +56,7 @@ def _listed(root: Path, deps: list[str]) -> set[str]:
 
 
 def _imported(root: Path, stage: str) -> set[str]:
-    """The project's modules that `python -m stages.STAGE` imports."""
+    """Return the modules of this project that `python -m stages.STAGE` imports."""
     found: set[str] = set()
     waiting = [f"stages.{stage}.__main__"]
     while waiting:
@@ -72,7 +74,7 @@ def _only_docstring(path: Path) -> bool:
 
 
 def _files(root: Path, module: str) -> Iterator[Path]:
-    """The files that importing a module runs: its own, and each package's that it is in."""
+    """Yield the files that run when a module is imported: its own, and those of the packages around it."""
     parts = module.split(".")
     if parts[0] != "stages":
         return
@@ -88,12 +90,12 @@ def _imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # Each name may be a module; where it is not, the file that it would be is not there.
+            # Each name may be a module. If it is not, there is no such file.
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _read(root: Path, stage: str) -> set[str]:
-    """The sections of params.yaml that the modules in a stage's folder read."""
+    """Return the sections of params.yaml that the modules of a stage read."""
     sections: set[str] = set()
     for path in (root / "stages" / stage).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -103,8 +105,8 @@ def _read(root: Path, stage: str) -> set[str]:
 
 
 def _idle(root: Path, stage: str, sections: set[str]) -> Iterator[str]:
-    """The parameters of the sections a stage reads whose names are no attribute in the stage's modules."""
-    if sections == set(Params.model_fields):  # read as a whole, to be shown
+    """Yield the parameters of the given sections that no module of the stage uses as an attribute."""
+    if sections == set(Params.model_fields):  # the report shows all of them
         return
     sources = [ast.parse(path.read_text(encoding="utf-8")) for path in (root / "stages" / stage).glob("*.py")]
     attributes = {node.attr for source in sources for node in ast.walk(source) if isinstance(node, ast.Attribute)}
@@ -113,7 +115,7 @@ def _idle(root: Path, stage: str, sections: set[str]) -> Iterator[str]:
 
 
 def _keys(model: type[BaseModel], name: str, prefix: str = "") -> Iterator[str]:
-    """The dotted keys of a parameter: its own, or those of the section that it is."""
+    """Yield the dotted key of a parameter or, for a section, the keys of its parameters."""
     kind = model.model_fields[name].annotation
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         for inner in kind.model_fields:

@@ -67,8 +67,8 @@ class Encoder:
             yield
         except OSError as error:
             raise UserError(
-                f"{tempfile.gettempdir()} cannot be written to ({error.strerror}) after {len(self._lengths):,} reviews: "
-                "set TMPDIR to a folder with room for 4 bytes a word"
+                f"{tempfile.gettempdir()} cannot be written to ({error.strerror}) after {len(self._lengths):,} "
+                "reviews: set TMPDIR to a folder with room for 4 bytes a word"
             ) from None
 
     def corpus(
