@@ -81,8 +81,7 @@ def run(
             _require_memory()
             main(**values)
             print(end="", flush=True)
-            dependencies.check()
-            dependencies.end()
+            dependencies.finish()
     except UsageError as error:
         parser.error(str(error))
     except BrokenPipeError:

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import sys
-from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,11 +23,13 @@ _Files = dict[str, tuple[int, int, int]]
 class _Stage(NamedTuple):
     name: str
     deps: list[str]
+    """Files and folders, as dvc.yaml lists them."""
     params: list[str]
-    """The sections of params.yaml that the stage depends on."""
-    outputs: list[str]
+    """Dotted keys of params.yaml."""
     inputs: _Files
-    """The dependencies when the stage started."""
+    """The files of `deps` when the stage started."""
+    outputs: dict[str, _Files]
+    """The files of each output when the stage started. There are none if DVC has started the stage."""
 
 
 _running: _Stage | None = None
@@ -39,19 +40,32 @@ def note() -> None:
     """Note the dependencies of the stage that `python -m stages.NAME` runs, as dvc.yaml lists them.
 
     Call it before any module of the stage is imported, because modules are dependencies too. Other programs depend on
-    nothing: for them, this does not even read dvc.yaml.
+    nothing: for them, this does not parse dvc.yaml.
+
+    Raises:
+        ImportError: dvc.yaml is not valid. It names the package, so that Python prints it in one line.
     """
     global _running
     name = next((word.removeprefix("stages.") for word in sys.orig_argv[1:] if word.startswith("stages.")), "")
     if sys.argv[0] != "-m" or not _PIPELINE.is_file() or f"stages.{name}" not in _PIPELINE.read_text(encoding="utf-8"):
         return
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
-    if stage := YAML(typ="safe").load(_PIPELINE)["stages"].get(name):
-        outputs = [*stage.get("outs", []), *stage.get("metrics", [])]
-        paths = [out if isinstance(out, str) else next(iter(out)) for out in outputs]
-        deps = [_resolved(dep) for dep in stage["deps"]]
-        _running = _Stage(name, deps, stage.get("params", []), paths, _files(deps))
+    try:
+        stage = YAML(typ="safe").load(_PIPELINE)["stages"].get(name)
+    except YAMLError as error:
+        raise ImportError(f"{_PIPELINE} is not valid YAML: {str(error).splitlines()[0]}", name="stages") from None
+    if stage:
+        listed = [*stage.get("outs", []), *stage.get("metrics", [])]
+        outputs = [out if isinstance(out, str) else next(iter(out)) for out in listed]
+        _running = _Stage(
+            name,
+            stage["deps"],
+            stage.get("params", []),
+            _files(stage["deps"]),
+            {output: _files([output]) for output in outputs},
+        )
 
 
 def check() -> None:
@@ -70,18 +84,25 @@ def check() -> None:
     if params.changed(_running.params):
         different = {str(params.PARAMS)}
     if different:
-        for output in map(Path, _running.outputs):
-            shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+        for output, before in _running.outputs.items():
+            if _files([output]) != before:
+                path = Path(output)
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         raise UserError(f"{min(different)} changed while {_running.name} ran: run `dvc repro` again")
 
 
-def end() -> None:
-    """End the process of a stage at once, with exit code 0. Other programs go on.
+def finish() -> None:
+    """Compare the dependencies a last time, and end the process with exit code 0. Other programs go on.
 
-    After TensorFlow was imported, Python needs up to a second to exit. A change in this second would go unnoticed.
+    After TensorFlow was imported, Python needs up to a second to exit. A change in this second would go unnoticed, so
+    the exit handlers run before the comparison, and the process ends right after it.
+
+    Raises:
+        UserError: As `check` does.
     """
     if _running is not None:
         atexit._run_exitfuncs()
+        check()
         sys.stdout.flush()
         os._exit(0)
 
@@ -93,7 +114,7 @@ def _files(deps: list[str]) -> _Files:
     ignore = Path(".dvcignore")
     ignored = GitIgnoreSpec.from_lines(ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else [])
     paths: list[Path] = []
-    for dep in map(Path, deps):
+    for dep in map(Path, map(_resolved, deps)):
         paths += [dep] if dep.is_file() else []
         for folder, folders, names in os.walk(dep):
             folders[:] = [name for name in folders if not ignored.match_file(f"{folder}/{name}/")]
@@ -106,13 +127,8 @@ def _resolved(dep: str) -> str:
     if "$" not in dep:
         return dep
     from stages import params
-    from stages.console import UserError
 
-    try:
-        settings = params.load()
-    except UserError:  # the stage will report it
-        return dep
-    return re.sub(r"\$\{(.+?)\}", lambda key: str(attrgetter(key[1])(settings)), dep)
+    return re.sub(r"\$\{(.+?)\}", lambda key: str(params.value(key[1])), dep)
 
 
 def _look(path: Path) -> tuple[int, int, int]:

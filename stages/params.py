@@ -3,6 +3,7 @@
 Each field's description says what is allowed. It is part of the error for a value that is not.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -170,13 +171,23 @@ def load() -> Params:
         raise UserError("\n".join(lines)) from None
 
 
-def changed(sections: list[str]) -> bool:
-    """Return whether one of these sections has another value than `load` has read."""
+def changed(keys: Iterable[str]) -> bool:
+    """Return whether a parameter or a section, given by its dotted key, has another value than `load` has read."""
+    return any(value(key) != _value(_loaded, key) for key in keys)
+
+
+def value(key: str) -> Any:
+    """Return the value that a dotted key has in params.yaml now, without checking it. None means that it has none."""
     try:
-        now = _read()
+        return _value(_read(), key)
     except UserError:
-        return True
-    return any(now.get(section) != _loaded.get(section) for section in sections) if isinstance(now, dict) else True
+        return None
+
+
+def _value(values: Any, key: str) -> Any:
+    for name in key.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
 
 
 def _read() -> Any:
