@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 SMALL: dict[str, dict[str, object]] = {
     "data": {"sources": ["synthetic"], "synthetic": {"train_rows": 600, "test_rows": 200}},
@@ -40,5 +41,11 @@ def set_params(folder: Path, values: Mapping[str, Mapping[str, object]]) -> None
             if isinstance(value, dict):
                 params[section][key].update(value)
             else:
-                params[section][key] = value
+                params[section][key] = _on_one_line(value) if isinstance(value, list) else value
     yaml.dump(params, path)
+
+
+def _on_one_line(values: list[object]) -> CommentedSeq:
+    sequence = CommentedSeq(values)
+    sequence.fa.set_flow_style()
+    return sequence

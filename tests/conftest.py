@@ -1,11 +1,11 @@
-"""What several tests need: folders to work in, reviews made up, IMDB where it is at hand, a browser."""
+"""What several tests need: a working directory, parameters, random reviews, the real data, a browser."""
 
 import itertools
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import pytest
 import scipy.sparse
 from playwright.sync_api import Browser, Page, sync_playwright
 
-import stages.train  # noqa: F401 - TensorFlow as the stages set it, before any test imports it
+import stages.train  # noqa: F401 - sets up TensorFlow as the stages do, before any test imports it
+from checks import clones
+from stages import params
 from stages.contracts import reviews
 from stages.contracts.features import (
     FEATURES,
@@ -27,14 +29,49 @@ from stages.contracts.features import (
     write_part,
 )
 from stages.contracts.reviews import RAW, Reviews, Source, write_source, write_vocabulary
-from stages.params import Files
+from stages.params import Files, Params
 
 ROOT = Path(__file__).resolve().parent.parent
 UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
 """Goes before a command: root may write and read anywhere, unless it gives that up."""
-SHARED = ROOT.parent / "shared" / "data"
-SHARED_MIRROR = f"{SHARED}#sha256=6814c0beea01878740d178d45caaf84fa878f5f452bd5f6bb6b5e3add8655f32"
-SHARED_ARCHIVE = f"{SHARED}#sha256=1f025e7b9e04c9728d2348230b58d563fdc15154153f38614fcf039058921749"
+REFERENCE: dict[str, dict[str, Any]] = {
+    "data": {
+        "sources": ["imdb"],
+        "tokenizer": "keras",
+        "files": {
+            "folder": "data/own",
+            "train": "reviews.csv",
+            "test": None,
+            "test_share": 0.2,
+            "seed": 1,
+            "text": None,
+            "label": None,
+            "columns": None,
+            "positive": None,
+            "negative": None,
+            "encoding": "utf-8",
+            "bad_rows": "error",
+            "duplicates": "keep",
+        },
+        "synthetic": {"seed": 1, "train_rows": 25000, "test_rows": 25000},
+    },
+    "vectorize": {"num_words": 10000, "rows_per_part": 25000},
+    "train": {
+        "seed": 1,
+        "hidden_units": [16, 16],
+        "activation": "relu",
+        "optimizer": "rmsprop",
+        "learning_rate": 0.001,
+        "loss": "binary_crossentropy",
+        "dropout": 0,
+        "l2": 0,
+        "batch_size": 512,
+        "holdout_rows": 10000,
+        "holdout_epochs": 20,
+        "epochs": 4,
+    },
+}
+"""The parameters of the reference run. The tests use these, so that they pass whatever params.yaml holds."""
 
 
 @pytest.fixture
@@ -45,21 +82,45 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def write_params(folder: Path, *changes: Mapping[str, Mapping[str, object]]) -> None:
+    """Write params.yaml with the parameters of the reference run and some changes to them."""
+    shutil.copy(ROOT / "params.yaml", folder)
+    for values in (REFERENCE, *changes):
+        clones.set_params(folder, values)
+
+
+@pytest.fixture
+def settings(folder: Path) -> Params:
+    """The parameters of the reference run, which are also in params.yaml of the working directory."""
+    write_params(folder)
+    return params.load()
+
+
+def mirror(variable: str) -> str:
+    """The folder or address of real data that the environment names, with an absolute path."""
+    place, mark, checksum = os.environ.get(variable, "").partition("#")
+    if not place:
+        pytest.skip(f"{variable} does not name the real data")
+    return f"{place if '://' in place else (ROOT / place).resolve()}{mark}{checksum}"
+
+
 @pytest.fixture(scope="session")
 def imdb_mirror() -> str:
-    """A value of IMDB_MIRROR that holds the real data."""
-    mirror = os.environ.get("IMDB_MIRROR") or (SHARED_MIRROR if (SHARED / "imdb.npz").exists() else "")
-    if not mirror:
-        pytest.skip("IMDB is not at hand: set IMDB_MIRROR to run this on the real data")
-    place = mirror.partition("#")[0]
-    return mirror if "://" in place else mirror.replace(place, str((ROOT / place).resolve()), 1)
+    """The value of IMDB_MIRROR."""
+    return mirror("IMDB_MIRROR")
+
+
+@pytest.fixture(scope="session")
+def aclimdb_mirror() -> str:
+    """The value of ACLIMDB_MIRROR."""
+    return mirror("ACLIMDB_MIRROR")
 
 
 @pytest.fixture(scope="session")
 def imdb_data(imdb_mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with params.yaml and, under data/, what `download` and `vectorize` make of IMDB."""
     folder = tmp_path_factory.mktemp("imdb")
-    shutil.copy(ROOT / "params.yaml", folder)
+    write_params(folder)
     for stage in ("download", "vectorize"):
         run_stage(stage, folder, IMDB_MIRROR=imdb_mirror)
     return folder
@@ -83,19 +144,10 @@ def run_stage(name: str, folder: Path, check: bool = True, **environment: str) -
 
 
 def files_settings(**changes: Any) -> Files:
-    """`data.files` with every value said, whatever params.yaml holds."""
-    null = dict.fromkeys(["test", "text", "label", "columns", "positive", "negative"])
-    values = {"folder": ".", "train": "train.jsonl", "encoding": "utf-8", "bad_rows": "error", "duplicates": "keep"}
-    return Files.model_validate(null | values | {"test_share": 0.25, "seed": 1} | changes)
-
-
-@pytest.fixture(scope="session")
-def aclimdb_mirror() -> str:
-    """A value of ACLIMDB_MIRROR that holds the real archive."""
-    mirror = os.environ.get("ACLIMDB_MIRROR") or (SHARED_ARCHIVE if (SHARED / "aclImdb_v1.tar.gz").exists() else "")
-    if not mirror:
-        pytest.skip("the archive is not at hand: set ACLIMDB_MIRROR")
-    return mirror
+    """The section `data.files` of the reference run with some changes."""
+    return Files.model_validate(
+        REFERENCE["data"]["files"] | {"folder": ".", "train": "train.jsonl", "test_share": 0.25} | changes
+    )
 
 
 def random_reviews(rows: int, words: int, seed: int) -> Reviews:

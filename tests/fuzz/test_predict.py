@@ -5,7 +5,6 @@ import io
 import json
 import math
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from stages.predict import __main__ as program
 from stages.predict import show
 from stages.predict.model import Answer, Model
 from stages.tables import Row
-from tests.conftest import ROOT
+from tests.conftest import write_params
 from tests.fuzz.given import TEXTS, answer, damaged
 from tests.fuzz.test_tables import any_file
 from tests.predict.conftest import WORDS, build
@@ -40,7 +39,7 @@ VALID = (
 def network(tmp_path_factory: pytest.TempPathFactory) -> keras.Sequential:
     """One that has answered before: TensorFlow's first time takes memory that it keeps."""
     with contextlib.chdir(tmp_path_factory.mktemp("network")):
-        shutil.copy(ROOT / "params.yaml", ".")
+        write_params(Path.cwd())
         model = build([16, 16])
     for count in (1, 40, 200):
         list(Model(model, columns("keras")).answers(rows([" ".join(WORDS)] * count), explain=True))

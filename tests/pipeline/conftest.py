@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from checks import clones
-from tests.conftest import ROOT
+from tests.conftest import ROOT, write_params
 
 STAGES = ("download", "vectorize", "train", "evaluate")
 
 
 ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "IMDB_"))},
+    **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "IMDB_", "ACLIMDB_"))},
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "DVC_NO_ANALYTICS": "1",
     **{f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
@@ -40,7 +40,7 @@ class Clone:
             if (ROOT / name).is_file() and name not in ("dvc.lock", "results/metrics.json"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, path)
-        self.set(clones.SMALL)
+        write_params(self.folder, clones.SMALL)
         self.run("git", "init", "--quiet", "--initial-branch=main")
         self.commit("start")
 

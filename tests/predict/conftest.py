@@ -1,6 +1,5 @@
 """A small trained-looking model in models/, and texts for it."""
 
-import shutil
 from pathlib import Path
 
 import keras
@@ -13,7 +12,7 @@ from stages.contracts.model import MODEL_COLUMNS, read_model, write_model, write
 from stages.encoding import vocabulary
 from stages.predict.model import Model
 from stages.train import network
-from tests.conftest import ROOT
+from tests.conftest import write_params
 
 WORDS = [f"word{number}" for number in range(300)]
 COLUMNS = Columns([*vocabulary.SPECIAL, *WORDS], "keras")
@@ -34,7 +33,7 @@ def build(hidden: list[int]) -> keras.Sequential:
 @pytest.fixture
 def models(folder: Path) -> Path:
     """A working directory with models/."""
-    shutil.copy(ROOT / "params.yaml", folder)
+    write_params(folder)
     write_model(build([16, 16]), COLUMNS)
     write_model_columns(COLUMNS)
     (folder / "params.yaml").unlink()

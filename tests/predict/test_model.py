@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from ruamel.yaml import YAML
 
 from stages.console import UserError
 from stages.contracts.features import Columns, read_columns
@@ -18,7 +17,7 @@ from stages.contracts.model import read_model
 from stages.encoding import vocabulary
 from stages.predict.model import Model
 from stages.tables import Row
-from tests.conftest import ROOT, all_features, run_stage
+from tests.conftest import all_features, run_stage, write_params
 from tests.predict.conftest import COLUMNS, WORDS, build, made_up
 
 
@@ -56,7 +55,7 @@ def test_probabilities_are_those_of_keras_on_dense_rows(model: Model) -> None:
 @pytest.mark.parametrize("hidden", [[16, 16], [40, 3], [300, 300], []])
 def test_a_text_has_the_same_probability_alone_and_among_others(folder: Path, hidden: list[int]) -> None:
     """Bit for bit, wherever it stands among however many."""
-    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    write_params(folder)
     model = Model(build(hidden), Columns([*vocabulary.SPECIAL, *WORDS], "keras"))
     texts = made_up(150)
     together = probabilities(model, texts)
@@ -74,12 +73,8 @@ def test_texts_become_what_the_stages_made_of_them(folder: Path, tokenizer: str)
     texts = sorted(
         {*made_up(60), "It's ÁNGELA'S\u00a02nd film_2.<br />Go!", "STRASSE straße \u2019s", "one-off\tword0"}
     )
-    yaml = YAML()
-    params = yaml.load(ROOT / "params.yaml")
-    params["data"].update({"sources": ["files"], "tokenizer": tokenizer})
-    params["vectorize"]["num_words"] = 100
-    params["data"]["files"].update({"folder": ".", "test": "reviews.csv"})
-    yaml.dump(params, folder / "params.yaml")
+    data = {"sources": ["files"], "tokenizer": tokenizer, "files": {"folder": ".", "test": "reviews.csv"}}
+    write_params(folder, {"data": data, "vectorize": {"num_words": 100}})
     with (folder / "reviews.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("text", "label"), *((text, row % 2) for row, text in enumerate(texts))])
     run_stage("download", folder)

@@ -1,6 +1,5 @@
 """The loop against Keras's own `fit` and `evaluate` on the same rows, made dense."""
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,17 +16,16 @@ from stages import params
 from stages.console import UserError
 from stages.contracts.features import Features
 from stages.contracts.model import best_epoch
-from stages.params import Train
+from stages.params import Params, Train
 from stages.train import loop, network, rows
-from tests.conftest import ROOT, write_features
+from tests.conftest import write_features
 
 COLUMNS = 200
 
 
-@pytest.fixture
-def settings(folder: Path) -> Train:
-    shutil.copy(ROOT / "params.yaml", folder)
-    return params.load().train.model_copy(update={"batch_size": 64, "learning_rate": 0.01})
+@pytest.fixture(name="settings")
+def quick_settings(settings: Params) -> Train:
+    return settings.train.model_copy(update={"batch_size": 64, "learning_rate": 0.01})
 
 
 def features(rows: int, seed: int = 0) -> Features:

@@ -1,28 +1,23 @@
 """The network against Keras's own layers, and the names that params.yaml may give."""
 
 import re
-import shutil
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import scipy.sparse
 
-from stages import params
 from stages.console import UserError
 from stages.contracts.features import Features
-from stages.params import Train
+from stages.params import Params, Train
 from stages.train import network, sparse
-from tests.conftest import ROOT
 
 COLUMNS = 60
 
 
-@pytest.fixture
-def settings(folder: Path) -> Train:
-    shutil.copy(ROOT / "params.yaml", folder)
-    return params.load().train
+@pytest.fixture(name="settings")
+def train_settings(settings: Params) -> Train:
+    return settings.train
 
 
 @pytest.mark.parametrize("hidden", [[16, 16], [3], []])

@@ -1,7 +1,6 @@
 """The model that takes text against Keras on dense rows of words that were cut by hand."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +12,11 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from stages import params
 from stages.contracts.features import Columns
 from stages.contracts.model import SERVING, write_serving
-from stages.params import TokenizerName, Train
+from stages.params import Params, TokenizerName, Train
 from stages.train import network, serving
-from tests.conftest import ROOT
+from tests.conftest import ROOT, write_params
 
 WORDS = ["<padding>", "<start>", "<unknown>", "<unused>"]
 WORDS += [
@@ -65,10 +63,9 @@ UNICODE = {
 }
 
 
-@pytest.fixture
-def settings(folder: Path) -> Train:
-    shutil.copy(ROOT / "params.yaml", folder)
-    return params.load().train
+@pytest.fixture(name="settings")
+def train_settings(settings: Params) -> Train:
+    return settings.train
 
 
 def load(path: Path = SERVING) -> Callable[[list[str]], NDArray[np.float32]]:
@@ -153,7 +150,7 @@ def test_the_bytes_depend_on_the_network_alone(tmp_path: Path) -> None:
     for number, seed in enumerate(("1", "22")):
         folder = tmp_path / f"process-{number}"
         folder.mkdir()
-        shutil.copy(ROOT / "params.yaml", folder)
+        write_params(folder)
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
         subprocess.run([sys.executable, "-c", WRITE, str(number)], cwd=folder, check=True, env=environment)
         files = [path for name in ("keras", "unicode") for path in sorted((folder / name).rglob("*"))]
