@@ -1,84 +1,100 @@
-# The front door: `make` prints what there is.
+# `make` without a target lists the targets.
 
 PYTHON ?= python3
+# Recipes call programs by their path: GNU make 3.81, the one on macOS, ignores a PATH that a Makefile sets.
 BIN := .venv/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv repro report plots audit bench bench-scale bench-predict caching test fuzz verify kills lint format lock
+.PHONY: help install .venv committed repro report plots audit bench bench-scale bench-predict caching \
+  test test-all fuzz verify kills lint format lock ci
 
-help:  ## Print this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F '\t' '{printf "  make %-13s %s\n", $$1, $$2}'
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The lock is kept beside what was installed from it, and compared by content: git does not keep times.
+# The programs in a virtual environment hold its absolute path, so a .venv that was moved or copied does not work.
+# A symbolic link to an environment elsewhere does.
+IN_PLACE := { [ -L .venv ] || grep -qsF "$$(pwd -P)/.venv/bin/python" .venv/bin/dvc; }
+
+# .venv keeps a copy of the lock file that it was installed from. The contents are compared, because git keeps no times.
 install:  ## Create .venv with the pinned dependencies
-	@cmp -s requirements.lock .venv/requirements.lock || $(MAKE) --no-print-directory .venv
+	@{ cmp -s requirements.lock .venv/requirements.lock && $(IN_PLACE); } || $(MAKE) --no-print-directory .venv
 
 .venv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	  || { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); expected Python 3.11 to 3.13: make PYTHON=python3.12"; exit 1; }
+	@[ ! -e .venv/bin/dvc ] || $(IN_PLACE) || { echo "Removing .venv: it was moved or copied."; rm -rf .venv; }
 	@echo "Installing the pinned dependencies into .venv: a few minutes, 2.5 GB on disk."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@cp requirements.lock .venv/
 
-repro: install  ## Run what has changed of the pipeline, and print the metrics
-	@dvc repro
-	@dvc metrics diff --all
+# Checked before `install`, which takes minutes.
+committed:
+	@git cat-file -e HEAD:./dvc.lock 2>/dev/null \
+	  || { echo "error: dvc.lock is not in the last commit; expected a git repository with committed results"; exit 1; }
+
+repro: install  ## Run the stages that a change affects, and print the metrics
+	@$(BIN)/dvc repro
+	@$(BIN)/dvc metrics diff --all
 	@echo "Look next: results/report.html in a browser, results/figures/*.png, make plots"
 
-report: install  ## Run what has changed, and say where the report is
-	@dvc repro
+report: install  ## Run the stages that a change affects, and print where the report is
+	@$(BIN)/dvc repro
 	@echo "Open results/report.html in a browser"
 
-# DVC's own page takes Vega from the internet; this one has it inside.
-plots: install  ## Draw DVC's plots on a page that needs no network; REVS="HEAD~1 HEAD" compares
+# DVC's own template loads Vega from the internet; this one contains it.
+plots: install  ## Draw the plots on a page that needs no network; REVS="HEAD~1 HEAD" compares commits
 	@mkdir -p .dvc/tmp
-	@python .dvc/plots/page.py > .dvc/tmp/page.html
-	@dvc plots $(if $(REVS),diff $(REVS),show) --html-template .dvc/tmp/page.html
+	@$(BIN)/python .dvc/plots/page.py > .dvc/tmp/page.html
+	@$(BIN)/dvc plots $(if $(REVS),diff $(REVS),show) --html-template .dvc/tmp/page.html
 
-audit: install  ## Check the pinned dependencies for known vulnerabilities (asks the network)
+audit: install  ## Check the pinned dependencies for known vulnerabilities (needs a network)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --group audit
-	@pip-audit --strict --progress-spinner off --require-hashes --disable-pip --requirement requirements.lock
+	@$(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip --requirement requirements.lock
 
-bench: install  ## Time this project beside the notebook and its peers: benchmarks/results.md
+bench: install  ## Compare this project with the notebook and other libraries: benchmarks/results.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --group bench
-	@python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.run
 
 bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
-	@python -m benchmarks.scale
+	@$(BIN)/python -m benchmarks.scale
 
 bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: benchmarks/predict.md
-	@python -m benchmarks.predict
+	@$(BIN)/python -m benchmarks.predict
 
-caching: install  ## Write docs/caching.md: which stages run again after which change (about ten minutes)
-	@python -m checks.caching
+caching: install  ## Write docs/caching.md: which stages run after which change (ten minutes)
+	@$(BIN)/python -m checks.caching
 
-test: install  ## Run the tests
-	@pytest
+test: install  ## Run the tests, except the slow ones
+	@$(BIN)/pytest -m "not slow"
 
-fuzz: install  ## Try random input for MINUTES=10: damaged files, odd parameters, any text
-	@FUZZ_MINUTES=$(or $(MINUTES),10) pytest tests/fuzz --numprocesses=0
+test-all: install  ## Run all tests: also browser, fuzzing, kills and whole runs
+	@$(BIN)/pytest
 
-verify: install  ## Check that a clean clone gives the committed results, to the byte
-	@python -m checks.verify
+fuzz: install  ## Test random input for MINUTES=10: damaged files, parameters, texts
+	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/pytest tests/fuzz --numprocesses=0
 
-kills: install  ## Kill stages at 120 moments, and check that `dvc repro` repairs each
-	@python -m checks.kills
+verify: committed install  ## Check that a clean clone reproduces the committed results bit for bit
+	@$(BIN)/python -m checks.verify
 
-lint: install  ## Check style and types
-	@ruff check
-	@ruff format --check --quiet
-	@mypy
-	@python -m checks.declared
+kills: committed install  ## Kill stages at 120 moments, and check that `dvc repro` repairs the results
+	@$(BIN)/python -m checks.kills
+
+lint: install  ## Check style, types, and that dvc.yaml is complete
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/python -m checks.declared
 
 format: install  ## Format the code
-	@ruff check --fix
-	@ruff format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
 
-lock: install  ## Renew requirements.lock from pyproject.toml
+lock: install  ## Update requirements.lock from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
-	@uv pip compile --quiet --upgrade --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --group dev pyproject.toml -o requirements.lock
+
+ci: lint test-all verify  ## Run everything that CI checks
