@@ -1,1 +1,1 @@
-"""What CI asks of the project beyond its tests: `make verify`, and whether dvc.yaml tells the truth."""
+"""Checks of the whole project: reproducibility, repair after kills, caching, and undeclared dependencies."""

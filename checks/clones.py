@@ -1,4 +1,4 @@
-"""A clone of HEAD to run the pipeline in, with a cache of its own."""
+"""A clone of HEAD in which the pipeline runs with its own cache."""
 
 import subprocess
 import sys
@@ -14,26 +14,36 @@ SMALL: dict[str, dict[str, object]] = {
     "vectorize": {"num_words": 500},
     "train": {"holdout_rows": 200, "holdout_epochs": 3, "epochs": 2, "batch_size": 64},
 }
-"""Parameters with which the whole pipeline takes as long as TensorFlow takes to start."""
+"""Parameters for a quick run: the whole pipeline takes little longer than the imports."""
 
 
-def clone(root: Path, folder: Path) -> None:
-    """Clone HEAD of the project in `root` to `folder`; what is not committed stays behind."""
-    subprocess.run(["git", "clone", "--quiet", root, folder], check=True)
-    own_cache(folder)
+def clone(root: Path, folder: Path) -> Path:
+    """Clone the git repository of the project in `root` to `folder`, without what is not committed.
+
+    Returns:
+        The project in the clone. It is `folder` itself unless the project is a subfolder of its repository.
+    """
+    command = ["git", "rev-parse", "--show-toplevel", "--show-prefix"]
+    done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"error: {root} is not in a git repository, of which this check makes a clone")
+    top, prefix = done.stdout.splitlines()
+    subprocess.run(["git", "clone", "--quiet", top, folder], check=True)
+    own_cache(folder / prefix)
+    return folder / prefix
 
 
 def own_cache(folder: Path) -> None:
-    """Let the project in `folder` keep its cache inside, whatever this person's settings say.
+    """Make the project in `folder` keep its cache inside, whatever the user's DVC settings are.
 
-    A cache that is shared would hand out what is to be computed.
+    From a cache of several projects, DVC would take results instead of computing them.
     """
     dvc, cache = Path(sys.executable).with_name("dvc"), folder / ".dvc" / "cache"
     subprocess.run([dvc, "config", "--quiet", "--local", "cache.dir", cache], cwd=folder, check=True)
 
 
 def set_params(folder: Path, values: Mapping[str, Mapping[str, object]]) -> None:
-    """Change values in the params.yaml of `folder`, as an editor would: comments stay."""
+    """Change values in the params.yaml of `folder`. Comments stay, and a list is written on one line."""
     yaml, path = YAML(), folder / "params.yaml"
     params: Any = yaml.load(path)
     for section, changes in values.items():

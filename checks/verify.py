@@ -1,9 +1,11 @@
-"""Does the project reproduce? `make verify` clones HEAD, runs it with an empty cache, and compares.
+"""Check that a clean clone reproduces the committed results bit for bit. `make verify` runs it.
 
-It runs as if elsewhere: in another folder, on one core, with another hash seed, time zone, language and umask. The
-clone's dvc.lock and metrics are compared with the committed ones, output by output. Where the run takes another source
-than the committed one, as without a network, a second clone is run, on all cores and under one's own settings, and the
-two are compared. Exits with 1 and says what differs, from which stage on, and by how much in the metrics.
+The clone runs with an empty cache in another folder, on one core, with another hash seed, time zone, language and
+umask. Its dvc.lock and metrics are compared with the committed ones. If the committed source is not available, for
+example without a network, a second clone runs on all cores with your own settings, and the two runs are compared.
+
+If anything differs, the exit code is 1, and the output names what differs, the first stage with a difference, and the
+differences of the metrics.
 """
 
 import argparse
@@ -25,15 +27,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left in git: dvc.lock and the metrics."""
+    """The results of a run that are in git."""
 
     lock: dict[str, Any]
+    """The stages of dvc.lock."""
     metrics: dict[str, float | str]
     """By dotted key."""
 
     @classmethod
-    def of(cls, folder: Path) -> "Result":
-        """The result in a project's folder."""
+    def read(cls, folder: Path) -> "Result":
+        """Read the results of the project in `folder`."""
         metrics = json.loads((folder / "results" / "metrics.json").read_text(encoding="utf-8"))
         return cls(YAML(typ="safe").load(folder / "dvc.lock")["stages"], dict(_flat(metrics)))
 
@@ -46,33 +49,36 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, float | s
     ]
 
 
-ELSEWHERE = {"PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu", "LANG": "tr_TR.UTF-8", "LC_ALL": "C"}
+OTHER_ENVIRONMENT = {"PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu", "LANG": "tr_TR.UTF-8", "LC_ALL": "C"}
 """Settings that hardly anyone has."""
 
 
-def _elsewhere() -> None:
-    """Before a program starts: one core, and files that nobody else may read."""
+def _restrict() -> None:
+    """Use one core, and create files that only the user can read."""
     os.umask(0o077)
     if hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def run(clone: Path, *, elsewhere: bool) -> tuple[Result, Result]:
-    """Clone HEAD, and run the pipeline there with an empty cache: what is committed, and what came out."""
-    clones.clone(ROOT, clone)
-    (clone / ".venv").symlink_to(ROOT / ".venv")
-    committed = Result.of(clone)
+def run(folder: Path, *, other_environment: bool) -> tuple[Result, Result]:
+    """Clone HEAD and run the pipeline there with an empty cache. Return the committed results and those of the run."""
+    project = clones.clone(ROOT, folder)
+    (project / ".venv").symlink_to(ROOT / ".venv")
+    committed = Result.read(project)
     done = subprocess.run(
-        [ROOT / ".venv/bin/dvc", "repro"], cwd=clone, check=False,
-        env=os.environ | _mirrors() | (ELSEWHERE if elsewhere else {}), preexec_fn=_elsewhere if elsewhere else None,
-    )  # fmt: skip
+        [ROOT / ".venv/bin/dvc", "repro"],
+        cwd=project,
+        check=False,
+        env=os.environ | _mirrors() | (OTHER_ENVIRONMENT if other_environment else {}),
+        preexec_fn=_restrict if other_environment else None,
+    )
     if done.returncode:
-        sys.exit(f"error: `dvc repro` failed with {done.returncode} in a clean clone")
-    return committed, Result.of(clone)
+        sys.exit(f"error: `dvc repro` failed with exit code {done.returncode} in a clean clone")
+    return committed, Result.read(project)
 
 
 def _mirrors() -> dict[str, str]:
-    """The mirrors in the environment, their folders as seen from anywhere."""
+    """Return the mirrors in the environment, with absolute paths."""
     found = {}
     for name in ("IMDB_MIRROR", "ACLIMDB_MIRROR"):
         place, mark, checksum = os.environ.get(name, "").partition("#")
@@ -82,7 +88,7 @@ def _mirrors() -> dict[str, str]:
 
 
 def differences(expected: Result, found: Result) -> list[str]:
-    """What differs, a line each: what a stage started from, then what it wrote; at the end the metrics."""
+    """Return a line for each difference: for each stage its inputs, then its outputs; at the end the metrics."""
     lines = []
     for stage in dict.fromkeys([*expected.lock, *found.lock]):
         before, after = (_hashes(result.lock.get(stage, {})) for result in (expected, found))
@@ -100,7 +106,7 @@ def differences(expected: Result, found: Result) -> list[str]:
 
 
 def _hashes(stage: dict[str, Any]) -> dict[str, str]:
-    """Command, parameters and hashes of a stage in dvc.lock, by what a reader knows them by."""
+    """Return the command, parameters and hashes of a stage in dvc.lock, by a readable name."""
     found = {"command": str(stage.get("cmd"))}
     for kind in ("deps", "outs"):
         found |= {f"{kind[:-1]} {entry['path']}": entry["md5"] for entry in stage.get(kind, [])}
@@ -108,25 +114,29 @@ def _hashes(stage: dict[str, Any]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Verify HEAD."""
+    """Check the last commit."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     changed = subprocess.run(
-        ["git", "status", "--porcelain", "--untracked-files=no"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "status", "--porcelain", "--untracked-files=no", "."],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     if changed:
-        print(f"warning: HEAD is verified, without what is not committed:\n{changed}", file=sys.stderr)
+        print(f"warning: the last commit is checked, without these changes:\n{changed}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        expected, found = run(Path(folder, "first"), elsewhere=True)
-        source, against = found.metrics["source"], "the committed ones"
+        expected, found = run(Path(folder, "first"), other_environment=True)
+        source, reference = found.metrics["source"], "the committed results"
         if source != expected.metrics["source"]:
-            against = f"those of a second run: {expected.metrics['source']}, as committed, is out of reach"
-            _, expected = run(Path(folder, "second", "and deeper"), elsewhere=False)
+            reference = f"a second run, because the committed source, {expected.metrics['source']}, is not available"
+            _, expected = run(Path(folder, "second", "and deeper"), other_environment=False)
     lines = differences(expected, found)
-    outputs = f"{sum(len(stage['outs']) for stage in found.lock.values())} outputs on the source {source}"
+    outputs = f"{sum(len(stage['outs']) for stage in found.lock.values())} outputs of the source {source}"
     if lines:
-        print(f"\nNot reproduced: {outputs} were compared with {against}.", *lines, sep="\n  ")
+        print(f"\nNot reproduced: {outputs} were compared with {reference}.", *lines, sep="\n  ")
         sys.exit(f"error: results differ from stage {lines[0].partition(':')[0]} on")
-    print(f"\nReproduced: {outputs} are the same to the byte as {against}.")
+    print(f"\nReproduced: {outputs} are bit for bit those of {reference}.")
 
 
 if __name__ == "__main__":

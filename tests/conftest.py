@@ -74,6 +74,13 @@ REFERENCE: dict[str, dict[str, Any]] = {
 """The parameters of the reference run. The tests use these, so that they pass whatever params.yaml holds."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark the tests that use a browser or random input as slow. `make test` leaves slow tests out."""
+    for item in items:
+        if "browser" in item.fixturenames or item.path.parent.name == "fuzz":
+            item.add_marker("slow")
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, as if it were the project's."""

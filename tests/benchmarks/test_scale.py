@@ -13,7 +13,7 @@ def test_stages_do_their_work_under_the_clocks(folder: Path) -> None:
         seconds = measured.figures()
         assert min(seconds["import"], seconds["compute"], seconds["write"]) > 0
         assert sum(seconds.values()) < measured.seconds
-    assert all_features("train").matrix.shape == (300, 10_000)
+    assert len(all_features("train")) == 300
     assert len(all_features("test")) == scale.TEST_ROWS
 
 

@@ -13,6 +13,8 @@ from stages.predict.model import Model
 from stages.tables import Row
 from tests.pipeline.conftest import ENVIRONMENT, Clone
 
+pytestmark = pytest.mark.slow
+
 
 def started(clone: Clone, *stage: str) -> "subprocess.Popen[str]":
     """A `dvc repro` that goes on by itself."""

@@ -1,4 +1,4 @@
-"""Stages are killed, and `dvc repro` repairs: a short form of `make kills`, and a careless stage."""
+"""Kill stages, and let `dvc repro` repair the results: a short form of `make kills`, and a careless stage."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +7,8 @@ from signal import SIGINT, SIGKILL, SIGTERM
 import pytest
 
 from checks import kills
-from checks.ground import Ground
 from checks.kills import Kill, Outcome
+from checks.sandbox import Sandbox
 from tests.pipeline.conftest import Clone
 
 CAREFUL = {"download": ["data/raw"], "train": ["models/model.keras", "models/serving"]}
@@ -25,17 +25,18 @@ with open("out", "w") as file:
     print("second half" if not left else "another second half", file=file)
 scratch.unlink()
 """
-"""A stage that writes in its output's place, is swayed by what a killed one left, and dies of signals as they come."""
+"""A stage that writes to its output directly, whose result depends on leftovers, and that handles no signals."""
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    folder = tmp_path_factory.mktemp("ground")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    folder = tmp_path_factory.mktemp("sandbox")
     clone = Clone(folder / "project")
     clone.fill()
-    return Ground(clone.folder, folder / "scratch")
+    return Sandbox(clone.folder, folder / "scratch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kill",
     [
@@ -50,11 +51,12 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     ],
     ids=lambda kill: f"{kill.stage}-{kill.signal.name}-{kill.victim}",
 )
-def test_what_a_killed_stage_leaves_is_repaired_by_the_next_run(ground: Ground, kill: Kill) -> None:
-    outcome = kills.strike(ground, kill)
-    assert (outcome.damage, outcome.rude) == ([], False), outcome
+def test_what_a_killed_stage_leaves_is_repaired_by_the_next_run(sandbox: Sandbox, kill: Kill) -> None:
+    outcome = kills.kill_and_repair(sandbox, kill)
+    assert (outcome.damage, outcome.unclean_exit) == ([], False), outcome
 
 
+@pytest.mark.slow
 def test_a_careless_stage_is_noticed(tmp_path: Path) -> None:
     clone = Clone(tmp_path / "project")
     (clone.folder / "stages").mkdir(parents=True)
@@ -65,17 +67,17 @@ def test_a_careless_stage_is_noticed(tmp_path: Path) -> None:
     clone.run("git", "init", "--quiet", "--initial-branch=main")
     clone.dvc("init", "--quiet")
     clone.commit("start")
-    ground = Ground(clone.folder, tmp_path / "scratch")
+    sandbox = Sandbox(clone.folder, tmp_path / "scratch")
 
-    outcome = kills.strike(ground, Kill("careless", SIGINT, "stage", 0.5))
-    assert outcome.rude
-    assert "KeyboardInterrupt" in outcome.said
-    said = "\n".join(outcome.damage)
-    assert "before the repair, out has other content" in said
-    assert "\ndvc.lock has other content" in said
-    assert "\nout has other content" in said
-    assert ".tmp is new" in said
-    assert "TMPDIR holds forgotten-" in said
+    outcome = kills.kill_and_repair(sandbox, Kill("careless", SIGINT, "stage", 0.5))
+    assert outcome.unclean_exit
+    assert "KeyboardInterrupt" in outcome.stderr
+    damage = "\n".join(outcome.damage)
+    assert "before the repair, out has other content" in damage
+    assert "\ndvc.lock has other content" in damage
+    assert "\nout has other content" in damage
+    assert ".tmp is new" in damage
+    assert "TMPDIR holds forgotten-" in damage
 
 
 def test_the_moments_are_those_of_the_seed_and_go_through_all_that_can_be_hit() -> None:
@@ -92,7 +94,7 @@ def test_the_moments_are_those_of_the_seed_and_go_through_all_that_can_be_hit() 
 
 KILLED = Outcome(
     Kill("train", SIGTERM, "group", 0.5), 2.0, late=False, finished=False, writing=["models/model.keras"],
-    left=[], said="interrupted: no result was left half-written\n", damage=[],
+    partial_outputs=[], stderr="interrupted: no result was left half-written\n", damage=[],
 )  # fmt: skip
 
 
@@ -101,25 +103,30 @@ KILLED = Outcome(
     [
         (KILLED, 1, True),
         (replace(KILLED, damage=["dvc.lock has other content"]), 0, False),
-        (replace(KILLED, said='Traceback (most recent call last):\n  File "stages/console.py"\n'), 1, False),
-        (replace(KILLED, said=""), 1, False),
-        (replace(KILLED, said="", writing=[]), 1, True),
-        (replace(KILLED, said="", kill=replace(KILLED.kill, signal=SIGKILL)), 1, True),
+        (replace(KILLED, stderr='Traceback (most recent call last):\n  File "stages/console.py"\n'), 1, False),
+        (replace(KILLED, stderr=""), 1, False),
+        (replace(KILLED, stderr="", writing=[]), 1, True),
+        (replace(KILLED, stderr="", kill=replace(KILLED.kill, signal=SIGKILL)), 1, True),
     ],
-    ids=["well", "damaged", "a traceback", "silent amid writing", "silent in its imports", "without a chance to speak"],
+    ids=[
+        "well",
+        "damaged",
+        "a traceback",
+        "silent during writing",
+        "silent in its imports",
+        "without a chance to speak",
+    ],
 )
 def test_the_summary_counts_what_was_repaired_and_says_whether_all_is_well(
     outcome: Outcome, repaired: int, well: bool
 ) -> None:
-    told, is_well = kills.summary([outcome])
+    table, success = kills.summary([outcome])
     cells = [f"{repaired} of 1" if kind == outcome.kill.signal else "0 of 0" for kind in kills.SIGNALS]
-    assert f"| train | {' | '.join(cells)} |" in told
-    assert f"\n{repaired} repaired to the identical dvc.lock" in told
-    assert is_well == well
+    assert f"| train | {' | '.join(cells)} |" in table
+    assert f"\n{repaired} repaired to the identical dvc.lock" in table
+    assert success == well
 
 
 def test_a_kill_that_comes_too_late_is_not_counted() -> None:
-    assert (
-        "\n0 kills, 0 of them amid writing; 1 more came too late twice\n"
-        in kills.summary([replace(KILLED, late=True)])[0]
-    )
+    table, _ = kills.summary([replace(KILLED, late=True)])
+    assert "\n0 kills, 0 of them during writing; 1 more came too late twice\n" in table

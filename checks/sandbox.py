@@ -1,4 +1,4 @@
-"""A project to do damage to: its states before each stage, its runs, and what they leave."""
+"""A sandbox in which stages are killed: its states before each stage, its runs, and what a run leaves behind."""
 
 import hashlib
 import json
@@ -18,10 +18,10 @@ from ruamel.yaml import YAML
 from checks import clones
 
 _POLL_SECONDS = 0.0001
-_PATIENCE_SECONDS = 300
-"""How long any run may take before it counts as hanging."""
+_TIMEOUT_SECONDS = 300
+"""A run that takes longer counts as hanging."""
 _PYTHON = """#!/bin/sh
-# Stands in for the stages' python: says which process the stage is, and keeps apart what it says of its end.
+# Replaces the python of the stages: notes the id of the stage's process, and keeps its standard error.
 echo $$ > '{folder}/pid'
 exec '{python}' "$@" 2> '{folder}/stderr'
 """
@@ -29,25 +29,25 @@ exec '{python}' "$@" 2> '{folder}/stderr'
 
 @dataclass
 class Times:
-    """How long a stage takes when nobody disturbs it, in seconds."""
+    """How long an undisturbed stage takes, in seconds."""
 
     stage: float = 0.0
     writing: dict[str, float] = field(default_factory=dict)
-    """By output: how long it was seen being written."""
+    """How long each output was being written."""
 
 
 class Run:
-    """A `dvc repro` under way, in a group of processes of its own, and the stage that it runs; for a `with` block."""
+    """A context manager for a running `dvc repro`, which has its own process group, and the stage that it runs."""
 
-    def __init__(self, ground: "Ground", *arguments: str) -> None:
-        self._ground = ground
-        ground.pid.unlink(missing_ok=True)
-        ground.stderr.unlink(missing_ok=True)
+    def __init__(self, sandbox: "Sandbox", *arguments: str) -> None:
+        self._sandbox = sandbox
+        sandbox.pid.unlink(missing_ok=True)
+        sandbox.stderr.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [ground.dvc, "repro", *arguments],
-            cwd=ground.project, env=ground.environment, start_new_session=True,
+            [sandbox.dvc, "repro", *arguments],
+            cwd=sandbox.project, env=sandbox.environment, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            # Whoever is started in the background ignores Ctrl-C, and so would all that it starts.
+            # A process that was started in the background ignores Ctrl-C, and so would its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
@@ -55,49 +55,53 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(ProcessLookupError):  # there is someone when the watcher was interrupted, or gave up waiting
+        with suppress(ProcessLookupError):  # the run is still there only after an interrupt or a timeout
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def wait_for(self, moment: Callable[[], object]) -> bool:
-        """Wait until `moment` gives something true; whether it did before the run was over."""
-        while not moment():
+    def wait_for(self, condition: Callable[[], object]) -> bool:
+        """Wait until `condition` is true. Return False if the run ends first."""
+        while not condition():
             if self.process.poll() is not None:
                 return False
             time.sleep(_POLL_SECONDS)
         return True
 
-    def runs(self) -> bool:
-        """Whether a stage has started."""
-        return self._ground.pid.exists() and self._ground.pid.read_text().endswith("\n")
+    def has_stage(self) -> bool:
+        """Return whether a stage has started."""
+        return self._sandbox.pid.exists() and self._sandbox.pid.read_text().endswith("\n")
 
     def stage(self) -> int:
-        """Wait until a stage runs, and return the id of its process."""
-        if not self.wait_for(self.runs):
+        """Wait until a stage has started, and return the id of its process."""
+        if not self.wait_for(self.has_stage):
             raise RuntimeError(f"`dvc repro` ran no stage:\n{self.end()[1]}")
-        return int(self._ground.pid.read_text())
+        return int(self._sandbox.pid.read_text())
 
     def end(self) -> tuple[int, str]:
-        """Wait until neither dvc nor the stage is there any more: the exit code, and what dvc and the stage said."""
+        """Wait until dvc and the stage have ended, and return the exit code and the output of dvc."""
         try:
-            output = self.process.communicate(timeout=_PATIENCE_SECONDS)[0]
+            output = self.process.communicate(timeout=_TIMEOUT_SECONDS)[0]
         except subprocess.TimeoutExpired:
-            return 124, f"`dvc repro` did not end within {_PATIENCE_SECONDS} s"
+            return 124, f"`dvc repro` did not end within {_TIMEOUT_SECONDS} s"
         return self.process.returncode, output
 
 
-class Ground:
-    """A project whose pipeline can be put back to before a stage, run, and compared with an undisturbed run.
+class Sandbox:
+    """A project that can be reset to the state before a stage, run, and compared with an undisturbed run.
 
-    Before a stage means: nothing of the stage and of those after it is in the working directory or in dvc.lock, and the
-    cache knows neither the stage's run nor its outputs, so that it has to run. It knows the runs of later stages:
-    whoever gives them the same to start from gets their outputs, so that repairing is a matter of one stage.
+    In the state before a stage, the working directory and dvc.lock hold nothing of this stage and the later ones. DVC's
+    cache holds no run and no outputs of this stage, so the stage has to run. It does hold the runs of the later stages:
+    if the repaired outputs are equal to the undisturbed ones, the later stages come from the cache.
     """
 
     def __init__(self, project: Path, scratch: Path) -> None:
-        """Take a project that has not been run yet, and a folder for all else; runs everything once.
+        """Run the whole pipeline once, undisturbed.
+
+        Args:
+            project: a project without results.
+            scratch: a new folder for everything else.
 
         Raises:
-            RuntimeError: the pipeline fails, or does not hold what dvc.lock says, even without damage.
+            RuntimeError: the undisturbed pipeline fails, or its outputs are not those in dvc.lock.
         """
         self.project = project
         self.dvc = Path(sys.executable).with_name("dvc")
@@ -118,8 +122,10 @@ class Ground:
         python.write_text(_PYTHON.format(folder=scratch, python=sys.executable))
         python.chmod(0o755)
         stages = YAML(typ="safe").load(project / "dvc.yaml")["stages"]
-        self.outputs = {name: [_path(out) for kind in ("metrics", "outs") for out in stage.get(kind, [])]
-                        for name, stage in stages.items()}  # fmt: skip
+        self.outputs = {
+            name: [_path(out) for kind in ("metrics", "outs") for out in stage.get(kind, [])]
+            for name, stage in stages.items()
+        }
         self.times = {name: Times() for name in stages}
         self._run_undisturbed()
 
@@ -127,9 +133,9 @@ class Ground:
         cached = [self._cache()]
         for stage in self.outputs:
             shutil.copytree(self.project, self._states / stage, symlinks=True)
-            code, said = self.repro(stage, stage)
+            code, output = self.repro(stage, stage)
             if code:
-                raise RuntimeError(f"undisturbed, `dvc repro` fails with {code}:\n{said}{self.said()}")
+                raise RuntimeError(f"undisturbed, `dvc repro` fails with {code}:\n{output}{self.stage_stderr()}")
             cached.append(self._cache())
         for number, stage in enumerate(self.outputs):
             for name in cached[-1].keys() - cached[number + 1].keys():
@@ -137,91 +143,93 @@ class Ground:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(self.project / ".dvc" / "cache" / name, target)
         for command in (["status"], ["data", "status"]):
-            done = subprocess.run([self.dvc, *command], cwd=self.project, env=self.environment, check=False,
-                                  capture_output=True, text=True)  # fmt: skip
+            done = subprocess.run(
+                [self.dvc, *command],
+                cwd=self.project,
+                env=self.environment,
+                check=False,
+                capture_output=True,
+                text=True,
+            )
             clean = command == ["data", "status"] or "Data and pipelines are up to date." in done.stdout
             if done.returncode or not clean or "ncommitted" in done.stdout:
-                raise RuntimeError(f"undisturbed, dvc {' '.join(command)} says:\n{done.stdout}{done.stderr}")
+                raise RuntimeError(f"undisturbed, `dvc {' '.join(command)}` prints:\n{done.stdout}{done.stderr}")
         self._expected, self._expected_cache = self._files(), self._cache()
 
     def repro(self, stage: str, *arguments: str) -> tuple[int, str]:
-        """Run `dvc repro` undisturbed and, if a stage runs, note how long it takes, with the machine as it is now.
+        """Run `dvc repro` undisturbed and, if a stage runs, note how long it takes under the present load.
 
         Args:
-            stage: the only one that is expected to run.
-            arguments: of `dvc repro`.
+            stage: the only stage that is expected to run.
+            arguments: arguments of `dvc repro`.
 
         Returns:
-            The exit code, and what was said.
+            The exit code and the output.
         """
         first: dict[str, float] = {}
         times = Times()
         with Run(self, *arguments) as run:
-            if run.wait_for(run.runs):
+            if run.wait_for(run.has_stage):
                 process, start = run.stage(), time.monotonic()
 
-                def over() -> bool:
-                    for output in self.writing(stage):
+                def ended() -> bool:
+                    for output in self.partial_outputs(stage):
                         first.setdefault(output, time.monotonic())
                         times.writing[output] = time.monotonic() - first[output]
                     return not _exists(process)
 
-                run.wait_for(over)
+                run.wait_for(ended)
                 times.stage = time.monotonic() - start
                 self.times[stage] = times
             return run.end()
 
-    def back_to(self, stage: str) -> None:
-        """Put everything back to before a stage."""
+    def reset(self, stage: str) -> None:
+        """Restore the state before a stage."""
         for folder in (self.project, self._site, self.temporary):
             shutil.rmtree(folder, ignore_errors=True)
         self.temporary.mkdir()
         shutil.copytree(self._states / stage, self.project, symlinks=True)
 
-    def writing(self, stage: str) -> list[str]:
-        """The outputs of a stage that are being written now, or were when it was killed."""
-        return [output for output in self.outputs[stage] if self.is_writing(output)]
+    def partial_outputs(self, stage: str) -> list[str]:
+        """Return the outputs of a stage that are being written, or were when it was killed."""
+        return [output for output in self.outputs[stage] if self.is_partial(output)]
 
-    def is_writing(self, output: str) -> bool:
-        """Whether something stands beside the place of an output, to be renamed."""
+    def is_partial(self, output: str) -> bool:
+        """Return whether an output is being written under its temporary name."""
         place = self.project / output
         return any(place.parent.glob(f".{place.name}.partial*"))
 
-    def torn(self, stage: str) -> list[str]:
-        """What is wrong with the outputs of a stage that are in their places: none may be there before it is whole."""
+    def incomplete_outputs(self, stage: str) -> list[str]:
+        """Return what is wrong with the outputs of a stage that exist: they have to be complete from the start."""
         found, lines = self._files(), []
         for output in self.outputs[stage]:
             if output in found:
                 lines += _differences(_under(output, self._expected), _under(output, found))
         return lines
 
-    def said(self) -> str:
-        """What the last stage wrote to its standard error."""
+    def stage_stderr(self) -> str:
+        """Return what the last stage wrote to its standard error."""
         return self.stderr.read_text(errors="replace") if self.stderr.exists() else ""
 
     def damage(self) -> list[str]:
-        """What differs from the undisturbed run, a line each.
-
-        That every byte is the same includes that the outputs are what dvc.lock says, since they were.
-        """
+        """Return how the project differs from the undisturbed run, a line for each difference."""
         found = _differences(self._expected, self._files())
         found += [f"DVC's cache: {line}" for line in _differences(self._expected_cache, self._cache())]
-        found += [f"process {process} holds locks of DVC" for process in self._holding()]
+        found += [f"process {process} holds locks of DVC" for process in self._lock_holders()]
         return found + [f"TMPDIR holds {path.name}" for path in self.temporary.iterdir()]
 
-    def _holding(self) -> list[int]:
-        """The processes that hold locks of DVC. What a dead one held is in the file still, and DVC passes over it."""
+    def _lock_holders(self) -> list[int]:
+        """Return the running processes that hold locks of DVC. DVC itself ignores the locks of dead processes."""
         file = self.project / ".dvc" / "tmp" / "rwlock"
         try:
             content = json.loads(file.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):  # the latter is for `dvc repro` to complain of
+        except (FileNotFoundError, json.JSONDecodeError):  # `dvc repro` itself reports a damaged file
             return []
         readers = [each for infos in content.get("read", {}).values() for each in infos]
         processes = {int(each["pid"]) for each in [*readers, *content.get("write", {}).values()]}
         return sorted(filter(_exists, processes))
 
     def _files(self) -> dict[str, str]:
-        # Python tidies up in __pycache__ itself.
         return _contents(self.project, {".git", ".venv", ".dvc/tmp", ".dvc/cache", "__pycache__"})
 
     def _cache(self) -> dict[str, str]:
@@ -241,12 +249,12 @@ def _exists(process: int) -> bool:
     return True
 
 
-def _contents(folder: Path, apart: Collection[str]) -> dict[str, str]:
-    """The files under a folder with their digests, and its folders, but for those whose name or path is apart."""
+def _contents(folder: Path, excluded: Collection[str]) -> dict[str, str]:
+    """Return the digest of each file under a folder, and "a folder" for each folder, except the excluded ones."""
     found: dict[str, str] = {}
     for place, folders, files in os.walk(folder):
         inside = Path(place).relative_to(folder)
-        folders[:] = [name for name in folders if name not in apart and str(inside / name) not in apart]
+        folders[:] = [name for name in folders if name not in excluded and str(inside / name) not in excluded]
         found |= {str(inside / name): "a folder" for name in folders}
         for name in files:
             found[str(inside / name)] = hashlib.sha256(Path(place, name).read_bytes()).hexdigest()
