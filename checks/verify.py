@@ -41,7 +41,7 @@ class Result:
         return cls(YAML(typ="safe").load(folder / "dvc.lock")["stages"], dict(_flat(metrics)))
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, float | str]]:
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return [
         pair
         for key, value in values.items()
@@ -110,7 +110,8 @@ def _hashes(stage: dict[str, Any]) -> dict[str, str]:
     found = {"command": str(stage.get("cmd"))}
     for kind in ("deps", "outs"):
         found |= {f"{kind[:-1]} {entry['path']}": entry["md5"] for entry in stage.get(kind, [])}
-    return found | {"parameters": str(stage.get("params"))}
+    params = dict(_flat(stage.get("params", {}).get("params.yaml", {})))
+    return found | {f"parameter {key}": str(value) for key, value in params.items()}
 
 
 def main() -> None:

@@ -97,6 +97,7 @@ def test_verify_says_what_differs_and_from_which_stage_on(
     with pytest.raises(SystemExit, match="results differ from stage train on"):
         verify.main()
     printed = capfd.readouterr().out
+    assert "train: parameter train.seed is 2, expected 1\n" in printed
     assert "train: out models/model.keras is" in printed
     assert "download" not in printed.partition("Not reproduced")[2]
     assert "metrics: test.loss is" in printed
