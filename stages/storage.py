@@ -104,6 +104,24 @@ def require(condition: bool, expected: str) -> None:
         raise ValueError(f"expected {expected}")
 
 
+@contextmanager
+def checked_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip file for reading, after comparing each member with its CRC.
+
+    Reading alone does not detect all damage: `zipfile` compares a CRC only when a member is read from start to end, and
+    since Python 3.13 not after a seek, and NumPy and h5py seek. The check takes 0.3 ms for a model of 1.3 MB, 9 ms for
+    a part of 25 MB, and 0.2 s for imdb.npz, which is compressed.
+
+    Raises:
+        zipfile.BadZipFile: A member does not match its CRC, or the file is no zip file.
+    """
+    with zipfile.ZipFile(path) as members:
+        damaged = members.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"member {damaged} does not match its CRC-32")
+        yield members
+
+
 ALL_ROWS = "as many rows as the file says it has"
 
 

@@ -221,6 +221,21 @@ def not_a_number(path: Path) -> None:
     write_model(made, COLUMNS)
 
 
+def one_bit(path: Path) -> None:
+    """Change numbers 1 to the next larger float32: only the CRC of the zip member shows it."""
+    one, next_larger = np.float32(1), np.nextafter(np.float32(1), np.float32(2))
+    content = path.read_bytes()
+    assert one.tobytes() in content
+    rewrite(path, content.replace(one.tobytes(), next_larger.tobytes()))
+
+
+def one_bit_of_a_weight(path: Path) -> None:
+    made = network()
+    made.set_weights([np.ones_like(weights) for weights in made.get_weights()])
+    write_model(made, COLUMNS)
+    one_bit(path)
+
+
 def running_code(path: Path) -> None:
     """A model with a layer of Python's bytecode, which would leave a file `ran` behind."""
     made = keras.Sequential(
@@ -241,7 +256,9 @@ DAMAGE: list[tuple[Path, str, Callable[[Path], None]]] = [
     *((path, "truncated", cut) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
     *((path, "truncated", cut) for path in (FEATURES_COLUMNS, MODEL)),
     *((path, "some text", TEXT) for path in (TRAIN, SOURCE, PART, LABELS, MODEL, HISTORY)),
-    *((path, "bytes in its middle overwritten", damage_middle) for path in (TRAIN, MODEL)),
+    (TRAIN, "bytes in its middle overwritten", damage_middle),
+    (PART, "a value changed by one bit", one_bit),
+    (MODEL, "a weight changed by one bit", one_bit_of_a_weight),
     (TRAIN, "labels of another type", table(label=lambda column: column.cast(pa.int64()))),
     (TRAIN, "a label missing", table(label=lambda column: pa.array([None, *column.to_pylist()[1:]], pa.uint8()))),
     (TRAIN, "a label 2", table(label=lambda column: pa.array([2, *column.to_pylist()[1:]], pa.uint8()))),

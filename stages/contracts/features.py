@@ -1,7 +1,6 @@
 """The files between `vectorize` and the stages that use features: multi-hot rows, in data/features."""
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.params import TokenizerName
-from stages.storage import BAD_ZIP, DAMAGE, checked_read, count_rows, read_table, require, write_table
+from stages.storage import BAD_ZIP, DAMAGE, checked_read, checked_zip, count_rows, read_table, require, write_table
 
 FEATURES = Path("data/features")
 FEATURES_COLUMNS = FEATURES / "columns.parquet"
@@ -59,7 +58,7 @@ def feature_parts(split: str) -> list[Path]:
 @lru_cache(maxsize=1)
 def read_part(path: Path) -> Features:
     """Read a part. The last part stays in memory, so that a split with one part is read only once."""
-    with checked_read(path, "vectorize", _BAD_NPZ), zipfile.ZipFile(path):  # or NumPy takes any bytes for a pickle
+    with checked_read(path, "vectorize", _BAD_NPZ), checked_zip(path):  # or NumPy takes any bytes for a pickle
         matrix = scipy.sparse.load_npz(path)
     with checked_read(path, "vectorize"):
         require(isinstance(matrix, scipy.sparse.csr_matrix) and matrix.dtype == np.float32, "a float32 CSR matrix")

@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.console import UserError
 from stages.contracts.features import Columns, write_columns
-from stages.storage import BAD_ZIP, DAMAGE, atomic_write, checked_read, require, scratch
+from stages.storage import BAD_ZIP, DAMAGE, atomic_write, checked_read, checked_zip, require, scratch
 
 if TYPE_CHECKING:
     import keras
@@ -66,7 +66,7 @@ def read_model(columns: Columns) -> "keras.Sequential":
     Raises:
         UserError: it is missing, damaged, or was trained on other columns.
     """
-    with checked_read(MODEL, "train", (*DAMAGE, *BAD_ZIP)), zipfile.ZipFile(MODEL) as members:
+    with checked_read(MODEL, "train", (*DAMAGE, *BAD_ZIP)), checked_zip(MODEL) as members:
         metadata = json.loads(members.read("metadata.json"))
         require(isinstance(metadata, dict) and _COLUMNS_KEY in metadata, f"{_COLUMNS_KEY} in metadata.json")
         trained_on = metadata[_COLUMNS_KEY]

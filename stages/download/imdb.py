@@ -20,7 +20,7 @@ from stages.console import UserError, one_line
 from stages.contracts.reviews import SPLITS, Reviews
 from stages.download import fetch
 from stages.download.corpus import Corpus
-from stages.storage import BAD_ZIP, DAMAGE
+from stages.storage import BAD_ZIP, DAMAGE, checked_zip
 
 ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
 REVIEWS, WORD_INDEX = "imdb.npz", "imdb_word_index.json"
@@ -72,7 +72,7 @@ def read_reviews(path: Path, words: int) -> dict[str, Reviews]:
     generator = np.random.RandomState(113)  # Keras's: one generator for both splits, train first
     gc.disable()  # it would walk the 50,000 lists again and again, a third of the whole time, and find nothing
     try:
-        with zipfile.ZipFile(path) as members:
+        with checked_zip(path) as members:
             return {split: _read_split(members, split, generator, words) for split in SPLITS}
     except (*DAMAGE, *BAD_ZIP) as error:
         raise UserError(f"{path} is not Keras's imdb.npz ({one_line(error)}): get another copy") from None
