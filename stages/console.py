@@ -75,8 +75,8 @@ def run(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments(parser)
-    values = vars(parser.parse_args())
     try:
+        values = vars(parser.parse_args())
         with _interruptible():
             _require_memory()
             main(**values)
@@ -85,7 +85,6 @@ def run(
     except UsageError as error:
         parser.error(str(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails again when it exits
         sys.exit(141)  # what a shell reports for a program that SIGPIPE ended
     except _Interrupted as interrupt:
         sys.exit(128 + interrupt.number)
@@ -93,7 +92,20 @@ def run(
         if (message := _message(error)) is None:
             raise
         sys.exit(f"error: {message}")
+    finally:
+        _discard_unwritten()
     sys.exit(0)
+
+
+def _discard_unwritten() -> None:
+    """Discard what standard output does not accept.
+
+    Otherwise Python tries to write it again at exit. Python 3.13.5 then exits with 120, whatever the code was.
+    """
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _message(error: Exception) -> str | None:
