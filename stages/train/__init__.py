@@ -2,9 +2,9 @@
 
 import os
 
-# What TensorFlow reads when it is imported: no log noise; none of oneDNN's kernels, its matrix product included, which
-# differ from processor to processor in the last bits; and one thread, since a step is a chain of operations so small
-# that handing them from thread to thread costs more than it gains. Values that are set already stay.
+# TensorFlow reads these variables when it is imported. They switch off log messages and oneDNN's kernels (the matrix
+# product too), whose last bits differ from processor to processor. They also set one thread: the operations of a step
+# are so small that handing them from thread to thread costs more than it gains. Values that are already set stay.
 for _name, _value in {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "0",
@@ -13,3 +13,8 @@ for _name, _value in {
     "TF_NUM_INTRAOP_THREADS": "1",
 }.items():
     os.environ.setdefault(_name, _value)
+
+# Settings made for other Keras projects do not apply here, because another backend or float type gives other results.
+# Keras takes both from `$KERAS_HOME/keras.json`; in /dev/null it finds none, uses its defaults, and writes nothing.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["KERAS_HOME"] = os.devnull

@@ -1,5 +1,6 @@
 """The same bytes elsewhere: other folders, settings and machines as far as one machine can play them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -22,16 +23,22 @@ def copy_of(clone: Clone, folder: Path) -> Clone:
     return Clone(folder)
 
 
-def test_results_do_not_depend_on_folder_cores_hash_seed_time_zone_language_or_umask(
+def test_results_do_not_depend_on_folder_cores_hash_seed_time_zone_language_umask_or_settings_of_keras(
     reproduced: Clone, tmp_path: Path
 ) -> None:
+    keras_home = tmp_path / "home" / ".keras"
+    keras_home.mkdir(parents=True)
+    settings = json.dumps({"backend": "jax", "floatx": "float16", "epsilon": 0.1})
+    (keras_home / "keras.json").write_text(settings)
     first = reproduced.read("dvc.lock")
     other = copy_of(reproduced, tmp_path / "a" / "much deeper" / "folder of another name")
     pinned = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))] if shutil.which("taskset") else []
     done = other.run(
         *pinned, "sh", "-c", "umask 077; dvc repro",
         PYTHONHASHSEED="4711", TZ="Asia/Kathmandu", LANG="tr_TR.UTF-8", LC_ALL="C.UTF-8",
+        HOME=str(keras_home.parent), KERAS_BACKEND="torch", KERAS_HOME=str(keras_home),
     )  # fmt: skip
+    assert (keras_home / "keras.json").read_text() == settings
     assert done.stdout.count("Running stage") == len(STAGES)
     assert other.read("dvc.lock") == first
     assert other.read("results/metrics.json") == reproduced.read("results/metrics.json")
