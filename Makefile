@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help install .venv committed repro report plots audit bench bench-scale bench-predict caching \
-  test test-all fuzz verify kills lint format lock ci
+  test test-all fuzz verify kills old-keras lint format lock ci
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ verify: committed install  ## Check that a clean clone reproduces the committed 
 
 kills: committed install  ## Kill stages at 120 moments, and check that `dvc repro` repairs the results
 	@$(BIN)/python -m checks.kills
+
+old-keras: install  ## Load the model in Keras 3.10, and compare its probabilities (needs a network)
+	@$(BIN)/python -m checks.old_keras
 
 lint: install  ## Check style, types, and that dvc.yaml is complete
 	@$(BIN)/ruff check

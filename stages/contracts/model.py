@@ -25,15 +25,25 @@ _COLUMNS_KEY = "columns_sha256"
 """The key in metadata.json of a .keras file that says what the model's columns are."""
 _BAD_MODEL = (*DAMAGE, *BAD_ZIP, AttributeError, IndexError, TypeError)
 """What Keras and h5py raise for a damaged model; the last three for a configuration that is not the one Keras wrote."""
+_NEWER_KEYS = {
+    "quantization_config": None,
+    "input_axes": None,
+    "output_axes": None,
+    "renorm": False,
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+}
+"""The keys of a layer or an initializer that Keras 3.10 refuses, and the default that each has in newer versions."""
 _HISTORY = ("epoch", "loss", "binary_accuracy", "val_loss", "val_binary_accuracy")
 
 
 def write_model(model: "keras.Model", columns: Columns) -> None:
-    """Write models/model.keras so that the same weights give the same bytes.
+    """Write models/model.keras so that the same weights give the same bytes, and Keras 3.10 and later can load it.
 
-    A .keras file is a zip. What Keras and zipfile put into it that differs from run to run is replaced: the times of
-    the members, the date of saving, and the memory addresses by which the configuration marks objects that are shared.
-    Beside the date goes the digest of the columns, which Keras passes over.
+    A .keras file is a zip file. Keras and zipfile put values into it that differ from run to run: the times of the
+    members, the date of saving, and the memory addresses that mark shared objects in the configuration. These are
+    replaced. The metadata also gets the hash of the columns, a key that Keras ignores. Keys that only newer versions
+    of Keras know are left out where they hold their default (`make old-keras` loads such a file in Keras 3.10).
     """
     with atomic_write(MODEL) as path, scratch(path) as folder:
         saved = folder / "saved.keras"
@@ -47,7 +57,7 @@ def write_model(model: "keras.Model", columns: Columns) -> None:
 
 
 def _steady_json(content: bytes, columns: Columns) -> bytes:
-    """Rewrite a JSON member of a .keras file without the memory addresses in it, and with columns for its time."""
+    """Rewrite a JSON member of a .keras file as `write_model` says."""
     numbers: dict[int, int] = {}
 
     def steady(values: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +65,7 @@ def _steady_json(content: bytes, columns: Columns) -> bytes:
             values |= {"date_saved": "1980-01-01@00:00:00", _COLUMNS_KEY: columns.sha256}
         if "shared_object_id" in values:
             values["shared_object_id"] = numbers.setdefault(values["shared_object_id"], len(numbers))
-        return values
+        return {key: value for key, value in values.items() if not (key in _NEWER_KEYS and value == _NEWER_KEYS[key])}
 
     return json.dumps(json.loads(content, object_hook=steady)).encode()
 

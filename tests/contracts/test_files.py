@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
 
+from checks import old_keras
 from stages import storage
 from stages.console import UserError
 from stages.contracts.features import (
@@ -226,6 +228,16 @@ def test_no_times_in_the_model_file(folder: Path) -> None:
     with zipfile.ZipFile(MODEL) as members:
         assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")
+
+
+def test_no_keys_in_the_model_file_that_keras_3_10_refuses(folder: Path) -> None:
+    """With the layers that a person adds most often; `make old-keras` tries a real Keras 3.10."""
+    write_model(old_keras.network(), old_keras.COLUMNS)
+    with zipfile.ZipFile(MODEL) as members:
+        keys = set(re.findall(r'"(\w+)":', members.read("config.json").decode()))
+    assert {"gamma_initializer", "kernel_initializer", "momentum", "variance", "rate"} <= keys
+    assert not keys & {"quantization_config", "input_axes", "output_axes"}
+    assert not [key for key in keys if key.startswith("renorm")]
 
 
 def test_columns_without_a_tokenizer_are_damage(folder: Path) -> None:
