@@ -41,6 +41,12 @@ def _encoding(name: str) -> str:
     return name
 
 
+def _written_out(folder: str) -> str:
+    if folder.startswith("~"):
+        raise ValueError
+    return folder
+
+
 _FileName = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
 _FileNames = _FileName | Annotated[list[_FileName], Field(min_length=1)]
 _Label = bool | int | float | str
@@ -50,7 +56,11 @@ _Labels = _Label | Annotated[list[_Label], Field(min_length=1)]
 class Files(_Section):
     """Your own reviews, which the source `files` reads."""
 
-    folder: Annotated[str, Field(min_length=1, description="the path of a folder, a dependency of the stage")]
+    folder: Annotated[
+        str,
+        Field(min_length=1, description="the path of a folder, written out: DVC does not expand ~"),
+        AfterValidator(_written_out),
+    ]
     train: Annotated[
         _FileNames,
         Field(description="a file or folder in data.files.folder, a pattern such as part-*.csv, or a list of these"),

@@ -68,6 +68,12 @@ def test_a_missing_file_is_named(folder: Path) -> None:
         params.load()
 
 
+def test_a_home_folder_is_refused_because_dvc_does_not_expand_it(edit) -> None:
+    edit("folder", "    folder: ~/reviews")
+    with pytest.raises(UserError, match=r"data\.files\.folder is '~/reviews'; expected .* ~"):
+        params.load()
+
+
 @pytest.mark.parametrize("name", ["../reviews.csv", "/data/reviews.csv", "more/../../reviews.csv"])
 def test_reviews_that_dvc_does_not_watch_are_refused(edit, name: str) -> None:
     edit("test", f"    test: {name}")

@@ -7,10 +7,11 @@ Writes  data/raw/{train,test}.parquet, vocabulary.parquet, source.json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 from stages import console, params, storage
 from stages.contracts.reviews import RAW, SPLITS, Source, write_reviews, write_source, write_vocabulary
-from stages.download import aclimdb, fetch, files, imdb, synthetic
+from stages.download import aclimdb, fetch, files, imdb, own, synthetic
 from stages.download.corpus import Corpus, Digest, sha256
 from stages.encoding.tokenizers import TOKENIZERS
 from stages.params import Data
@@ -19,6 +20,8 @@ from stages.params import Data
 def main() -> None:
     """Run the stage."""
     settings = params.load().data
+    own.refuse_links(Path(settings.files.folder))
+    own.warn_of_unused(settings)
     corpus = first(settings)
     source = write(corpus)
     console.say(

@@ -72,7 +72,7 @@ def load(settings: Files, tokenizer: Tokenizer) -> Corpus:
 
 def _paths(settings: Files) -> tuple[list[Path], list[Path]]:
     """The files for training, and those for testing, if there are any."""
-    folder = Path(settings.folder).expanduser()
+    folder = Path(settings.folder)
     if settings.test is None and isinstance(settings.train, str):  # an unpacked aclImdb
         splits = [folder / settings.train / split for split in ("train", "test")]
         if all(map(tables.has_classes, splits)):
