@@ -35,8 +35,9 @@ committed:
 	  || { echo "error: dvc.lock is not in the last commit; expected a git repository with committed results"; exit 1; }
 
 repro: install  ## Run the stages that a change affects, and print the metrics
+	@$(BIN)/python -m checks.sources --ask-again
 	@$(BIN)/dvc repro
-	@$(BIN)/dvc metrics diff --all
+	@$(BIN)/python -m checks.sources
 	@echo "Look next: results/report.html in a browser, results/figures/*.png, make plots"
 
 report: install  ## Run the stages that a change affects, and print where the report is
