@@ -1,11 +1,14 @@
 """The seam between `train` and those who use its model: the network in models/, and the history of its hold-out run."""
 
+import io
 import json
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.contracts.features import Columns, write_columns
@@ -23,8 +26,8 @@ HISTORY = Path("results/history.csv")
 
 _COLUMNS_KEY = "columns_sha256"
 """The key in metadata.json of a .keras file that says what the model's columns are."""
-_BAD_MODEL = (*DAMAGE, *BAD_ZIP, AttributeError, IndexError, TypeError)
-"""What Keras and h5py raise for a damaged model; the last three for a configuration that is not the one Keras wrote."""
+BAD_MODEL = (*DAMAGE, *BAD_ZIP, AttributeError, IndexError, TypeError)
+"""What reading a damaged .keras file raises; the last three for a configuration that is not the one Keras wrote."""
 _NEWER_KEYS = {
     "quantization_config": None,
     "input_axes": None,
@@ -70,29 +73,44 @@ def _steady_json(content: bytes, columns: Columns) -> bytes:
     return json.dumps(json.loads(content, object_hook=steady)).encode()
 
 
-def read_model(columns: Columns) -> "keras.Sequential":
-    """Read models/model.keras, compiled as it was trained.
+class KerasFile(NamedTuple):
+    """What a .keras file holds."""
+
+    path: Path
+    config: dict[str, Any]
+    """The network, its layers, and how it was compiled, as `keras.saving.serialize_keras_object` describes them."""
+    weights: dict[str, list[NDArray[Any]]]
+    """The weights of each layer by the layer's name, in the order of `layer.get_weights()`."""
+
+
+def read_model(columns: Columns, path: Path = MODEL) -> KerasFile:
+    """Read a .keras file that `write_model` wrote, without Keras; `stages.inference.network` computes with it.
+
+    The file is a zip (https://keras.io/guides/serialization_and_saving/): `config.json` describes the layers,
+    `model.weights.h5` holds their weights, `metadata.json` the version of Keras. Nothing in them is executed.
+
+    Args:
+        columns: what the network's columns should stand for.
+        path: the file.
 
     Raises:
         UserError: it is missing, damaged, or was trained on other columns.
     """
-    with checked_read(MODEL, "train", (*DAMAGE, *BAD_ZIP)), checked_zip(MODEL) as members:
-        metadata = json.loads(members.read("metadata.json"))
-        require(isinstance(metadata, dict) and _COLUMNS_KEY in metadata, f"{_COLUMNS_KEY} in metadata.json")
+    with checked_read(path, "train", BAD_MODEL), checked_zip(path) as members:
+        metadata, config = (json.loads(members.read(name)) for name in ("metadata.json", "config.json"))
+        content = members.read("model.weights.h5")
         trained_on = metadata[_COLUMNS_KEY]
+        with h5py.File(io.BytesIO(content)) as file:
+            weights = {group["vars"].attrs["name"]: _arrays(group["vars"]) for group in file["layers"].values()}
+        require(all(np.isfinite(each).all() for some in weights.values() for each in some), "finite weights")
     if trained_on != columns.sha256:
-        raise UserError(
-            f"{MODEL} was trained on other columns than those read with it: they are of two runs; expected of one: "
-            "`dvc repro`"
-        )
-    import keras  # here, because the stages before `train` do without TensorFlow
+        raise UserError(f"{path} and its columns.parquet come from two different runs: run `dvc repro`")
+    return KerasFile(path, config, weights)
 
-    with checked_read(MODEL, "train", _BAD_MODEL):
-        # Nothing in the file is run: safe_mode refuses the lambdas that it may hold, and allows no own classes.
-        model = keras.models.load_model(MODEL, safe_mode=True)
-        require(model.input_shape == (None, len(columns.words)), f"{len(columns.words):,} columns")
-        require(all(np.isfinite(weights).all() for weights in model.get_weights()), "finite weights")
-        return model
+
+def _arrays(group: h5py.Group) -> list[NDArray[Any]]:
+    """A layer's weights, which Keras names 0, 1, and so on."""
+    return [np.asarray(group[str(number)]) for number in range(len(group))]
 
 
 def write_model_columns(columns: Columns) -> None:

@@ -1,8 +1,8 @@
 """Keras's activations in NumPy, by the names that Keras knows them by.
 
-The formulas are those of Keras's documentation (https://keras.io/api/layers/activations/). Each function takes and gives
-(rows, units) float64. A row's result does not depend on the other rows: sums along a row are taken from its first unit
-to its last one.
+The formulas are those of Keras's documentation (https://keras.io/api/layers/activations/). Each function takes and
+returns (rows, units) float64. A row's result does not depend on the other rows: sums along a row are added from its
+first unit to its last one.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ Units = NDArray[np.float64]
 """(rows, units)."""
 Activation = Callable[[Units], Units]
 
+RELU_SETTINGS = ("negative_slope", "max_value", "threshold")
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
@@ -36,8 +37,8 @@ def relu(x: Units, negative_slope: float = 0.0, max_value: float | None = None, 
     return positive - negative_slope * np.maximum(threshold - x, 0.0) if negative_slope else positive
 
 
-def leaky_relu(x: Units, negative_slope: float = 0.2) -> Units:
-    """`keras.activations.leaky_relu`; the slope of the layer `LeakyReLU` is another one."""
+def leaky_relu(x: Units, negative_slope: float | NDArray[np.float64] = 0.2) -> Units:
+    """`keras.activations.leaky_relu`; the layer `LeakyReLU` has another default."""
     return np.where(x > 0, x, negative_slope * x)
 
 
@@ -48,18 +49,18 @@ def elu(x: Units, alpha: float = 1.0) -> Units:
 
 def sigmoid(x: Units) -> Units:
     """`keras.activations.sigmoid`, without an overflow for very negative units."""
-    small = np.exp(-np.abs(x))
+    small: Units = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, small) / (1.0 + small)
 
 
 def softmax(x: Units) -> Units:
     """`keras.activations.softmax` along each row."""
-    exponentials = np.exp(x - x.max(axis=1, keepdims=True))
+    exponentials: Units = np.exp(x - x.max(axis=1, keepdims=True))
     return exponentials / row_sums(exponentials)
 
 
 def _log_softmax(x: Units) -> Units:
-    shifted = x - x.max(axis=1, keepdims=True)
+    shifted: Units = x - x.max(axis=1, keepdims=True)
     return shifted - np.log(row_sums(np.exp(shifted)))
 
 
@@ -79,7 +80,7 @@ def _softplus(x: Units) -> Units:
 def _gelu(x: Units) -> Units:
     from scipy.special import erf  # takes a while to import, and only gelu needs it
 
-    return 0.5 * x * (1.0 + erf(x / np.sqrt(2.0)))
+    return 0.5 * x * (1.0 + np.asarray(erf(x / np.sqrt(2.0))))
 
 
 def _glu(x: Units) -> Units:

@@ -4,8 +4,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from stages.inference import layers
-from stages.inference.network import Network, row_squares
+from stages.inference.network import Network
 
 LEAST = 0.005
 """Log-odds: the smallest effect of a word that is shown, with two decimals."""
@@ -26,19 +25,17 @@ def leave_one_out(network: Network, matrix: scipy.sparse.csr_matrix) -> NDArray[
     """
     columns, place = np.unique(matrix.indices, return_inverse=True)
     kernel = network.kernel[columns].astype(np.float64)
-    values = network.normalize(matrix).astype(np.float64)
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    sums = scipy.sparse.csr_matrix((values, place, matrix.indptr), (matrix.shape[0], len(columns))) @ kernel
-    squares = row_squares(matrix, values)
-
-    def log_odds(sums: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
-        return network.log_odds(sums * layers.inverse_length(squares)[:, None] if network.unit_length else sums)
-
+    normalized = network.normalize(matrix)
+    values, squares = normalized.data.astype(np.float64), network.row_squares(normalized)
+    shape = (matrix.shape[0], len(columns))
+    sums = scipy.sparse.csr_matrix((values, place, matrix.indptr), shape) @ kernel
     whole = np.empty(len(sums))
     for some in network.slices(len(sums)):
-        whole[some] = log_odds(sums[some], squares[some])
+        whole[some] = network.log_odds(network.scale(sums[some], squares[some]))
+    rows = np.repeat(np.arange(len(sums)), np.diff(matrix.indptr))
     falls = whole[rows]
-    for some in network.slices(matrix.nnz):
+    for some in network.slices(len(falls)):
         row, value = rows[some], values[some]
-        falls[some] -= log_odds(sums[row] - value[:, None] * kernel[place[some]], squares[row] - value**2)
+        without = sums[row] - value[:, None] * kernel[place[some]]
+        falls[some] -= network.log_odds(network.scale(without, squares[row] - value**2))
     return falls

@@ -1,10 +1,9 @@
-"""Keras's layers in NumPy, as they are after training.
+"""Keras's layers in NumPy, as they work after training.
 
-The formulas are those of Keras's documentation (https://keras.io/api/layers/). A layer becomes one or more steps, each a
-function from (rows, units) float64 to (rows, units) float64. A row's result has the same bits alone and among others,
-and on every processor of one kind, such as x86-64: products are sums in a fixed order, and what NumPy computes
-differently from processor to processor, such as `exp`, differs only in the last bit of a float64, which is gone when the
-probability is rounded to float32.
+The formulas are those of Keras's documentation (https://keras.io/api/layers/). A layer becomes one or more steps, each
+a function from (rows, units) float64 to (rows, units) float64. A row's result has the same bits alone and among others.
+It has the same bits on every x86-64 processor, too: sums are added in a fixed order, and where NumPy's functions differ
+between processors (`exp`, `tanh`), they differ in the last bits of a float64, which rounding to float32 removes.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,44 +17,73 @@ from stages.inference import activations
 from stages.inference.activations import ACTIVATIONS, Units
 
 Step = Callable[[Units], Units]
-LayerConfig = dict[str, Any]
+Layer = dict[str, Any]
 """A layer's entry in the configuration of a .keras file: its class, its module, its own configuration."""
 Weights = Sequence[NDArray[Any]]
 """In the order of `layer.get_weights()`."""
 
 ONLY_IN_TRAINING = ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "InputLayer")
-"""Layers that give what they take, outside training."""
+"""Layers that return their input, except in training."""
 
+_LAST_AXIS = (-1, 1, [-1], [1])
 _EPSILON = 1e-7
 """`keras.config.epsilon()`."""
-_LARGEST_INVERSE = 1e12
+_LARGEST_FACTOR = 1e12
 """What `UnitNormalization` multiplies a row by at most, so that a row of zeros stays one."""
 
 
 class NotInNumPy(Exception):
-    """This layer, or this setting of it, is left to Keras."""
+    """This layer, or this setting of it, needs Keras."""
 
 
-def steps(layer: LayerConfig, weights: Weights) -> list[Step]:
+def steps(layer: Layer, weights: Weights) -> list[Step]:
     """What a layer does, step by step.
 
     Raises:
         NotInNumPy: the layer needs Keras.
         ValueError: the weights are not those of this layer.
     """
-    build, config = _LAYERS.get(layer["class_name"]), layer["config"]
-    if build is None or layer["module"] != "keras.layers" or config["dtype"]["config"].get("name") != "float32":
+    config = layer["config"]
+    if layer["module"] != "keras.layers" or config["dtype"]["config"].get("name") != "float32":
         raise NotInNumPy
-    return build(config, weights)
+    match layer["class_name"]:
+        case "Dense":
+            kernel, *bias = weights
+            return [partial(_multiply, kernel=kernel.astype(np.float64)), *after_product(config, bias)]
+        case "Activation":
+            return [_activation(config)]
+        case "ReLU":
+            return [partial(activations.relu, **{key: config[key] for key in activations.RELU_SETTINGS})]
+        case "LeakyReLU":
+            return [partial(activations.leaky_relu, negative_slope=config["negative_slope"])]
+        case "ELU":
+            return [partial(activations.elu, alpha=config.get("alpha", 1.0))]
+        case "PReLU":
+            return [partial(activations.leaky_relu, negative_slope=weights[0].astype(np.float64))]
+        case "Softmax" if config["axis"] in _LAST_AXIS:
+            return [activations.softmax]
+        case "BatchNormalization" if config["axis"] in _LAST_AXIS:
+            return [_batch_normalization(config, weights)]
+        case "Normalization" if not config["invert"]:
+            mean, deviation = mean_and_deviation(config, weights)
+            return [lambda x: (x - mean) / deviation]
+        case "UnitNormalization" if config["axis"] in _LAST_AXIS:
+            return [lambda x: x * inverse_length(activations.row_sums(x**2))]
+        case kind if kind in ONLY_IN_TRAINING:
+            return []
+    raise NotInNumPy
+
+
+def after_product(config: dict[str, Any], bias: Weights) -> list[Step]:
+    """What a Dense layer does after its product: it adds its bias, if it has one, and applies its activation."""
+    return [*(partial(_add, bias=values) for values in bias), _activation(config)]
 
 
 def mean_and_deviation(config: dict[str, Any], weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What `Normalization` subtracts, then divides by: both (units,), or (1,) for all units.
+    """What `Normalization` subtracts, and what it divides by: each (units,), or (1,) for all units.
 
-    They are weights when the layer learned them from data with `adapt`, else part of its configuration.
+    They are weights if the layer learned them from data with `adapt`, else part of its configuration.
     """
-    if config["invert"]:
-        raise NotInNumPy
     mean, variance = weights[:2] if config["mean"] is None else (config["mean"], config["variance"])
     deviation = np.maximum(np.sqrt(np.ravel(variance).astype(np.float64)), _EPSILON)
     return np.ravel(mean).astype(np.float64), deviation
@@ -64,7 +92,7 @@ def mean_and_deviation(config: dict[str, Any], weights: Weights) -> tuple[NDArra
 def inverse_length(squares: NDArray[np.float64]) -> NDArray[np.float64]:
     """What `UnitNormalization` multiplies rows by, given the sums of their squares: any shape."""
     with np.errstate(divide="ignore"):
-        return np.minimum(1.0 / np.sqrt(np.maximum(squares, 0.0)), _LARGEST_INVERSE)
+        return np.minimum(1.0 / np.sqrt(np.maximum(squares, 0.0)), _LARGEST_FACTOR)
 
 
 def _activation(config: dict[str, Any]) -> Step:
@@ -74,71 +102,20 @@ def _activation(config: dict[str, Any]) -> Step:
     return ACTIVATIONS[name]
 
 
-def _add(x: Units, bias: NDArray[Any]) -> Units:
-    return x + bias
-
-
 def _multiply(x: Units, kernel: NDArray[np.float64]) -> Units:
-    # Not `@`: BLAS sums in an order that depends on the processor and on the number of rows.
+    # Not `@`: BLAS adds in an order that depends on the processor and on the number of rows.
     product: Units = np.einsum("ij,jk->ik", np.ascontiguousarray(x), kernel)
     return product
 
 
-def dense(weights: Weights, activation: Step) -> list[Step]:
-    """The steps of a Dense layer: its product, its bias if it has one, its activation."""
-    kernel, *bias = weights
-    product = partial(_multiply, kernel=kernel.astype(np.float64))
-    return [product, *(partial(_add, bias=values) for values in bias), activation]
+def _add(x: Units, bias: NDArray[Any]) -> Units:
+    return x + bias
 
 
-def _batch_normalization(config: dict[str, Any], weights: Weights) -> list[Step]:
-    if config["axis"] not in (-1, 1):
-        raise NotInNumPy
+def _batch_normalization(config: dict[str, Any], weights: Weights) -> Step:
     left = [values.astype(np.float64) for values in weights]
     gamma = left.pop(0) if config["scale"] else np.float64(1)
     beta = left.pop(0) if config["center"] else np.float64(0)
     mean, variance = left[:2]
     factor = gamma / np.sqrt(variance + config["epsilon"])
-    return [lambda x: (x - mean) * factor + beta]
-
-
-def _normalization(config: dict[str, Any], weights: Weights) -> list[Step]:
-    mean, deviation = mean_and_deviation(config, weights)
-    return [lambda x: (x - mean) / deviation]
-
-
-def _unit_normalization(config: dict[str, Any], weights: Weights) -> list[Step]:
-    if config["axis"] not in (-1, 1, [-1], [1]):
-        raise NotInNumPy
-    return [lambda x: x * inverse_length(activations.row_sums(x**2))]
-
-
-def _relu(config: dict[str, Any], weights: Weights) -> list[Step]:
-    settings = {name: config[name] for name in ("negative_slope", "max_value", "threshold")}
-    return [partial(activations.relu, **settings)]
-
-
-def _prelu(config: dict[str, Any], weights: Weights) -> list[Step]:
-    (slope,) = weights
-    return [lambda x: np.where(x > 0, x, slope * x)]
-
-
-def _softmax(config: dict[str, Any], weights: Weights) -> list[Step]:
-    if config["axis"] not in (-1, 1):
-        raise NotInNumPy
-    return [activations.softmax]
-
-
-_LAYERS: dict[str, Callable[[dict[str, Any], Weights], list[Step]]] = {
-    "Activation": lambda config, weights: [_activation(config)],
-    "BatchNormalization": _batch_normalization,
-    "Dense": lambda config, weights: dense(weights, _activation(config)),
-    "ELU": lambda config, weights: [partial(activations.elu, alpha=config.get("alpha", 1.0))],
-    "LeakyReLU": lambda config, weights: [partial(activations.leaky_relu, negative_slope=config["negative_slope"])],
-    "Normalization": _normalization,
-    "PReLU": _prelu,
-    "ReLU": _relu,
-    "Softmax": _softmax,
-    "UnitNormalization": _unit_normalization,
-    **dict.fromkeys(ONLY_IN_TRAINING, lambda config, weights: []),
-}
+    return lambda x: (x - mean) * factor + beta

@@ -43,7 +43,7 @@ def _huber(labels: Values, probabilities: Values) -> Values:
 
 def _kl_divergence(labels: Values, probabilities: Values) -> Values:
     label, probability = _between(labels, _EPSILON, 1), _between(probabilities, _EPSILON, 1)
-    return label * np.log(label / probability)
+    return label * (np.log(label) - np.log(probability))
 
 
 def _log_cosh(labels: Values, probabilities: Values) -> Values:

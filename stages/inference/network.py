@@ -16,10 +16,12 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from stages.console import UserError
+from stages.contracts.features import Columns
+from stages.contracts.model import MODEL, KerasFile, read_model
 from stages.inference import activations, layers, with_keras
 from stages.inference.activations import Units
-from stages.inference.keras_file import KerasFile
-from stages.inference.layers import LayerConfig, NotInNumPy, Step, Weights
+from stages.inference.layers import Layer, NotInNumPy, Step, Weights
+from stages.storage import checked_read, require
 
 _VALUES = 1 << 15
 """Outputs of the widest layer that are computed at a time: few enough to stay in the processor's cache."""
@@ -30,7 +32,7 @@ class Network:
     """A trained network that gives one probability per row.
 
     Example:
-        >>> network = from_file(path, keras_file.read(path))
+        >>> network = read(read_columns(MODEL_COLUMNS))
         >>> network.predict(scipy.sparse.csr_matrix((2, network.columns), dtype=np.float32)).shape
         (2,)
     """
@@ -46,7 +48,7 @@ class Network:
     widest: int
     """Units of the widest layer."""
     loss: Any
-    """What the network was compiled with, as its configuration has it: `stages.inference.losses.per_row` computes it."""
+    """The loss it was compiled with, as its configuration has it, for `stages.inference.losses.per_row`."""
 
     @property
     def columns(self) -> int:
@@ -55,14 +57,38 @@ class Network:
 
     def predict(self, matrix: scipy.sparse.csr_matrix) -> NDArray[np.float32]:
         """The probability that each row is positive, (rows,) float32, from (rows, columns) float32 CSR."""
-        values = self.normalize(matrix)
-        sums = scipy.sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape) @ self.kernel
-        if self.unit_length:
-            sums = sums * layers.inverse_length(row_squares(matrix, values))[:, None]
-        probabilities = np.empty(len(sums), np.float32)
-        for some in self.slices(len(sums)):
-            probabilities[some] = _through(self.steps, sums[some].astype(np.float64))[:, 0]
+        probabilities = np.empty(matrix.shape[0], np.float32)
+        for some in self.slices(len(probabilities)):
+            rows = self.normalize(matrix[some])
+            sums = (rows @ self.kernel).astype(np.float64)
+            probabilities[some] = _through(self.steps, self.scale(sums, self.row_squares(rows)))[:, 0]
         return probabilities
+
+    def normalize(self, matrix: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
+        """What a `Normalization` layer in front makes of rows."""
+        if self.deviation is None:
+            return matrix
+        values = matrix.data / np.broadcast_to(self.deviation, self.columns)[matrix.indices]
+        return scipy.sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)
+
+    def row_squares(self, rows: scipy.sparse.csr_matrix) -> NDArray[np.float64]:
+        """The sum of the squares of each row, (rows,), for `scale`: zeros where it does not need them."""
+        if not self.unit_length:
+            return np.zeros(rows.shape[0])
+        row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+        squares: NDArray[np.float64] = np.bincount(row, rows.data.astype(np.float64) ** 2, rows.shape[0]).astype(
+            np.float64
+        )
+        return squares
+
+    def scale(self, sums: Units, squares: NDArray[np.float64]) -> Units:
+        """What products with the first kernel are, after a `UnitNormalization` layer in front has scaled the rows.
+
+        Args:
+            sums: (rows, units) products of the rows as they were before that layer.
+            squares: (rows,) sums of the squares of these rows.
+        """
+        return sums * layers.inverse_length(squares)[:, None] if self.unit_length else sums
 
     def log_odds(self, sums: Units) -> NDArray[np.float64]:
         """The log-odds of positive, (rows,), given the (rows, units) products with the first kernel."""
@@ -72,23 +98,10 @@ class Network:
         probabilities = np.clip(_through(self.steps, sums)[:, 0], np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
         return np.log(probabilities) - np.log1p(-probabilities)
 
-    def normalize(self, matrix: scipy.sparse.csr_matrix) -> NDArray[np.float32]:
-        """The entries of a matrix after a `Normalization` layer in front, (entries,)."""
-        if self.deviation is None:
-            values: NDArray[np.float32] = matrix.data
-            return values
-        return matrix.data / np.broadcast_to(self.deviation, self.columns)[matrix.indices]
-
     def slices(self, rows: int) -> Iterator[slice]:
         """Cut rows into as many at a time as stay in the processor's cache."""
         step = max(_VALUES // self.widest, 1)
         return (slice(start, start + step) for start in range(0, rows, step))
-
-
-def row_squares(matrix: scipy.sparse.csr_matrix, values: NDArray[Any]) -> NDArray[np.float64]:
-    """The sum of the squares of each row's values, (rows,), added from the first entry to the last one."""
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return np.bincount(row, values.astype(np.float64) ** 2, minlength=matrix.shape[0])
 
 
 def _through(steps: Iterable[Step], x: Units) -> Units:
@@ -97,85 +110,94 @@ def _through(steps: Iterable[Step], x: Units) -> Units:
     return x
 
 
-def from_file(path: Path, file: KerasFile) -> Network:
-    """Build the network that a .keras file holds.
+def read(columns: Columns, path: Path = MODEL) -> Network:
+    """Read a network that `train` wrote.
 
-    Layers that are not in `stages.inference.layers` are computed by Keras. It takes seconds to import, and the last bits
-    of such a layer may depend on the other rows.
+    Layers that are not in `stages.inference.layers` are computed by Keras. It takes seconds to import, and the last
+    bits of such a layer may depend on the other rows.
 
     Args:
-        path: the file, for errors and for Keras.
-        file: what `keras_file.read` found in it.
+        columns: what the columns of the network's rows stand for.
+        path: the .keras file.
 
     Raises:
-        UserError: the network is not one for sparse rows.
-        ValueError: the weights are not finite, or do not fit the layers.
+        UserError: the file is missing or damaged, the network was trained on other columns, or is not one for sparse
+            rows.
     """
-    if file.config["class_name"] != "Sequential":
-        raise UserError(f"{path} holds a {file.config['class_name']} network; expected a keras.Sequential one")
-    if not all(np.isfinite(values).all() for weights in file.weights.values() for values in weights):
-        raise ValueError("expected finite weights")
-    configs = file.config["config"]["layers"]
-    weights = [file.weights.get(config["config"]["name"], []) for config in configs]
-    first = next((place for place, config in enumerate(configs) if config["class_name"] == "Dense"), None)
-    if first is None:
-        raise UserError(f"{path} holds no Dense layer; expected one, which multiplies the sparse rows")
+    file = read_model(columns, path)
+    with checked_read(path, "train"):
+        network = _network(file)
+        require(network.kernel.shape[0] == len(columns.words), f"{len(columns.words):,} columns")
+        require(_through(network.steps, np.zeros((1, network.kernel.shape[1]))).shape == (1, 1), "one output")
+    return network
+
+
+def _network(file: KerasFile) -> Network:
+    """Within `checked_read`: the network that a file describes."""
+    path, config, weights_of = file
+    configs = config["config"]["layers"]
+    first = next((place for place, layer in enumerate(configs) if layer["class_name"] == "Dense"), None)
+    if config["class_name"] != "Sequential" or first is None:
+        raise UserError(f"{path}: expected a keras.Sequential network with a Dense layer, which multiplies sparse rows")
+    weights = [weights_of.get(layer["config"]["name"], []) for layer in configs]
     deviation, unit_length = _in_front(path, configs[:first], weights[:first])
-    steps = _after_product(path, configs[first:], weights[first:])
-    kernel, widest = weights[first][0], max(values.shape[-1] for some in weights[first:] for values in some[:1])
-    if _through(steps, np.zeros((1, kernel.shape[1]))).shape != (1, 1):
-        raise ValueError("expected one output per row")
-    return Network(deviation, unit_length, kernel, steps, widest, file.config.get("compile_config", {}).get("loss"))
+    kernel, steps = weights[first][0], _after_product(path, configs[first:], weights[first:])
+    widest = max(layer["config"].get("units", 1) for layer in configs)
+    return Network(deviation, unit_length, kernel, steps, widest, config["compile_config"]["loss"])
 
 
 def _in_front(
-    path: Path, configs: Sequence[LayerConfig], weights: Sequence[Weights]
+    path: Path, configs: Sequence[Layer], weights: Sequence[Weights]
 ) -> tuple[NDArray[np.float32] | None, bool]:
     """`deviation` and `unit_length` of a `Network`, from the layers before the first Dense layer."""
     deviation, unit_length = None, False
-    for config, values in zip(configs, weights, strict=True):
-        kind = config["class_name"]
-        if kind == "Normalization" and deviation is None and not unit_length:
-            mean, deviation = layers.mean_and_deviation(config["config"], values)
+    for layer, values in zip(configs, weights, strict=True):
+        kind, config = layer["class_name"], layer["config"]
+        if kind == "Normalization" and deviation is None and not unit_length and not config["invert"]:
+            mean, deviation = layers.mean_and_deviation(config, values)
             sparse = not mean.any()
         elif kind == "UnitNormalization" and not unit_length:
-            unit_length = sparse = True
+            sparse = unit_length = True
         else:
             sparse = kind in layers.ONLY_IN_TRAINING
         if not sparse:
             raise UserError(
-                f"{path}: the layer {config['config']['name']} ({kind}) comes before the first Dense layer; expected "
-                "there at most Normalization with mean 0, then UnitNormalization: they keep rows sparse"
+                f"{path}: the layer {config['name']} ({kind}) comes before the first Dense layer; expected there only "
+                "Normalization with mean 0, then UnitNormalization, which keep rows sparse"
             )
     return None if deviation is None else deviation.astype(np.float32), unit_length
 
 
-def _after_product(path: Path, configs: Sequence[LayerConfig], weights: Sequence[Weights]) -> list[Step]:
-    """The steps of the first Dense layer, but for its product, and of all layers after it."""
-    found: list[list[Step] | None] = []
-    for config, values in zip(configs, weights, strict=True):
+def _after_product(path: Path, configs: Sequence[Layer], weights: Sequence[Weights]) -> list[Step]:
+    """The steps of the first Dense layer after its product, and of all layers that follow."""
+    found: list[list[Step] | Layer] = []
+    for layer, values in zip(configs, weights, strict=True):
         try:
-            found.append(layers.steps(config, values))
+            first = layer is configs[0]
+            found.append(layers.after_product(layer["config"], values[1:]) if first else layers.steps(layer, values))
         except NotInNumPy:
-            found.append(None)
-    missing = [config for config, steps in zip(configs, found, strict=True) if steps is None]
-    model = _read_by_keras(path, missing) if missing else None
+            found.append(layer)
+    if isinstance(found[0], dict):
+        raise UserError(
+            f"{path}: the first Dense layer has the activation {configs[0]['config']['activation']}; expected one of "
+            f"{', '.join(activations.ACTIVATIONS)}, or linear and a layer after it"
+        )
+    by_keras = _read_by_keras(path, [each for each in found if isinstance(each, dict)])
     steps: list[Step] = []
-    for config, values, known in zip(configs, weights, found, strict=True):
-        if known is not None:
-            steps += known
-            continue
-        layer = model.get_layer(config["config"]["name"])
-        steps += [partial(_by_keras, layer)] if steps else layers.dense(values, partial(_by_keras, layer.activation))
-    return steps[1:]
+    for each in found:
+        steps += [by_keras[each["config"]["name"]]] if isinstance(each, dict) else each
+    return steps
 
 
-def _read_by_keras(path: Path, configs: Sequence[LayerConfig]) -> Any:
-    """The model as Keras reads it, for the layers that have these configurations."""
-    named = ", ".join(f"{config['config']['name']} ({config['class_name']})" for config in configs)
+def _read_by_keras(path: Path, missing: Sequence[Layer]) -> dict[str, Step]:
+    """The layers that only Keras has, by name."""
+    if not missing:
+        return {}
+    named = ", ".join(f"{layer['config']['name']} ({layer['class_name']})" for layer in missing)
     # Nothing in the file is executed: safe_mode refuses the lambdas that it may hold.
-    return with_keras.load(f"{path}, layer {named}").models.load_model(path, safe_mode=True)
+    model = with_keras.load(f"{path}, layer {named}").models.load_model(path, safe_mode=True)
+    return {layer.name: partial(_by_keras, layer) for layer in model.layers}
 
 
-def _by_keras(function: Callable[[NDArray[np.float32]], Any], x: Units) -> Units:
-    return np.asarray(function(x.astype(np.float32)), np.float64)
+def _by_keras(layer: Callable[[NDArray[np.float32]], Any], x: Units) -> Units:
+    return np.asarray(layer(x.astype(np.float32)), np.float64)
