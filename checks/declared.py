@@ -21,6 +21,7 @@ CANNOT_CHANGE_OUTPUTS = {
     "stages/__init__.py": "checks the environment before a program starts",
     "stages/console.py": "prints, and handles errors and interrupts",
     "stages/dependencies.py": "compares inputs, and removes outputs",
+    "stages/encoding/__init__.py": "names the tokenizers, for validation",
     "stages/params.py": "validates params.yaml, whose values are dependencies themselves",
 }
 """Modules that no stage lists among its dependencies, each with the reason. Packages with only a docstring are left out

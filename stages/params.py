@@ -14,11 +14,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.console import UserError, one_line
+from stages.encoding import TokenizerName
 
 PARAMS = Path("params.yaml")
-
-TokenizerName = Literal["keras", "unicode"]
-"""The keys of `stages.encoding.tokenizers.TOKENIZERS`."""
 
 
 class _Section(BaseModel):

@@ -23,7 +23,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -41,6 +40,8 @@ _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa
 _DIALECTS = [(",", csv.QUOTE_MINIMAL), ("\t", csv.QUOTE_NONE), *((mark, csv.QUOTE_MINIMAL) for mark in "\t;|")]
 """Separator and quoting, the likeliest first. In many TSV files a quotation mark is part of the text."""
 _USUAL = {"text": ("text", "review", "sentence"), "label": ("label", "sentiment")}
+BLANK = "its text is blank, missing or no text"
+"""The problem of a row without a text."""
 _EXTRA = object()
 """What the cells of a row hold that has more values than there are columns."""
 
@@ -173,7 +174,7 @@ def check(file: str, number: int, text: object, *labels: object) -> Row:
     if text is _EXTRA:
         problem = "it has more values than there are columns; a text that holds a separator needs quotation marks"
     elif not isinstance(text, str) or not text.strip():
-        problem = "its text is blank, missing or no text"
+        problem = BLANK
     elif len(text) > LONGEST + 2:
         problem = f"its text has more than {LONGEST:,} characters"
     elif not text.isascii() and re.search("[\ud800-\udfff]", text):
@@ -299,6 +300,8 @@ def _find_columns(head: str, layout: Layout) -> tuple[list[str], str, Any]:
 
 
 def _delimited(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) -> _Values:
+    import pandas as pd  # here, because `predict` reads single texts without it
+
     names, separator, quoting = _find_columns(head, layout)
     chosen, number = layout.choose(path, names), 0
     options: dict[str, Any] = {
@@ -328,6 +331,8 @@ def _delimited(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) ->
 
 
 def _json(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) -> _Values:
+    import pandas as pd  # here, as in `_delimited`
+
     # An array, or an object of columns as pandas writes it; else an object a line.
     columns = re.match(r'\{\s*"([^"\\]|\\.)*"\s*:\s*[{[]', head) and not re.search(r"[\r\n]\s*\{", head)
     at_once = head.startswith("[") or columns

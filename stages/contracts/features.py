@@ -12,7 +12,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from stages.console import UserError
-from stages.params import TokenizerName
+from stages.encoding import TokenizerName
 from stages.storage import BAD_ZIP, DAMAGE, checked_read, checked_zip, count_rows, read_table, require, write_table
 
 FEATURES = Path("data/features")

@@ -101,7 +101,8 @@ def read_model(columns: Columns, path: Path = MODEL) -> KerasFile:
         content = members.read("model.weights.h5")
         trained_on = metadata[_COLUMNS_KEY]
         with h5py.File(io.BytesIO(content)) as file:
-            weights = {group["vars"].attrs["name"]: _arrays(group["vars"]) for group in file["layers"].values()}
+            own = [group["vars"] for group in file["layers"].values() if "vars" in group]
+            weights = {group.attrs["name"]: _arrays(group) for group in own}
         require(all(np.isfinite(each).all() for some in weights.values() for each in some), "finite weights")
     if trained_on != columns.sha256:
         raise UserError(f"{path} and its columns.parquet come from two different runs: run `dvc repro`")

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
 from stages.console import UserError
-from stages.params import TokenizerName
+from stages.encoding import TokenizerName
 from stages.storage import (
     ALL_ROWS,
     check_schema,
@@ -154,6 +153,8 @@ def write_source(folder: Path, source: Source) -> None:
 
 def read_source() -> Source:
     """Read the source of the corpus in data/raw."""
+    from pydantic import TypeAdapter, ValidationError  # here, because `predict` does without it
+
     path = RAW / "source.json"
     with checked_read(path, "download"):
         try:

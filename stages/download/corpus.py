@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contracts.reviews import OwnReviews, Reviews
-from stages.params import TokenizerName
+from stages.encoding import TokenizerName
 
 
 @dataclass(frozen=True)

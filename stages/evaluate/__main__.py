@@ -4,23 +4,26 @@ Reads   models/model.keras, data/features/test/, data/features/columns.parquet, 
 Writes  results/metrics.json, results/predictions.parquet, results/plots/, results/figures/, results/report.html
 """
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stages import console, params
 from stages.contracts import features, model, reviews
+from stages.inference import losses, network
 
 
 def main() -> None:
     """Run the stage."""
     settings = params.load().model_dump()
-    # Here, because TensorFlow takes seconds to import.
+    # Here, because scikit-learn and Matplotlib take time to import.
     from stages.evaluate import bootstrap, charts, examples, figures, metrics, report, results
-    from stages.train import loop, network, rows
 
     source, columns, history = reviews.read_source(), features.read_columns(), model.read_history()
-    sentiment = model.read_model(columns)
-    labels, probabilities = loop.predict(sentiment, rows.split_rows("test"))
+    sentiment = network.read(columns)
+    labels, probabilities = _predict(sentiment)
     results.write_predictions(labels, probabilities)
 
-    loss = network.losses(sentiment, labels, probabilities)
+    loss = losses.per_row(sentiment.loss, labels, probabilities)
     values = metrics.measure(loss, labels, probabilities)
     intervals = bootstrap.intervals(loss, labels, probabilities, values)
     summary = metrics.summary(source, len(columns.words), history, values, intervals)
@@ -38,6 +41,16 @@ def main() -> None:
     results.write_report(report.render(summary, settings, drawings, examples.find_top_words(sentiment), shown))
     console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.PLOTS}, {results.FIGURES}")
     console.say(f"-> {results.REPORT}: open it in a browser")
+
+
+def _predict(sentiment: network.Network) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the labels of the test split, and the probability that each row is positive: both (rows,)."""
+    labels, probabilities = [], []
+    for path in features.feature_parts("test"):
+        part = features.read_part(path)
+        labels.append(part.labels)
+        probabilities.append(sentiment.predict(part.matrix))
+    return np.concatenate(labels), np.concatenate(probabilities)
 
 
 if __name__ == "__main__":

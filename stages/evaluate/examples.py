@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
 from stages.console import UserError
-from stages.contracts.features import FEATURES, read_columns
+from stages.contracts.features import FEATURES, feature_parts, read_columns, read_part
 from stages.contracts.reviews import RAW, Reviews, read_some_reviews, read_vocabulary
 from stages.encoding import multi_hot, vocabulary
-from stages.evaluate import explain
-from stages.train import rows
+from stages.inference.attribution import LEAST, leave_one_out
+from stages.inference.network import Network
 
 _LOOKED_AT = 2000
 """Test reviews in which the effects of words are measured."""
@@ -54,7 +53,7 @@ def top_words(matrix: scipy.sparse.csr_matrix, effects: NDArray[np.float64], wor
 
     Args:
         matrix: (rows, columns) CSR.
-        effects: (entries,) of `stages.evaluate.explain.leave_one_out` for this matrix.
+        effects: (entries,) of `stages.inference.attribution.leave_one_out` for this matrix.
         words: what each column stands for.
     """
     held = np.bincount(matrix.indices, minlength=matrix.shape[1])
@@ -64,8 +63,8 @@ def top_words(matrix: scipy.sparse.csr_matrix, effects: NDArray[np.float64], wor
     order = often[np.argsort(mean[often], kind="stable")]
     ranked = [WordEffect(words[column], float(mean[column]), int(held[column])) for column in order]
     return TopWords(
-        [word for word in ranked[: -_LISTED - 1 : -1] if word.log_odds >= explain.LEAST],
-        [word for word in ranked[:_LISTED] if word.log_odds <= -explain.LEAST],
+        [word for word in ranked[: -_LISTED - 1 : -1] if word.log_odds >= LEAST],
+        [word for word in ranked[:_LISTED] if word.log_odds <= -LEAST],
         matrix.shape[0],
     )
 
@@ -135,7 +134,7 @@ def describe(
         probabilities: (rows,) of the whole split.
         reviews: the chosen reviews, in the order of `chosen`.
         matrix: the same as features, (reviews, columns) CSR.
-        effects: (entries,) of `stages.evaluate.explain.leave_one_out` for `matrix`.
+        effects: (entries,) of `stages.inference.attribution.leave_one_out` for `matrix`.
         words: the vocabulary: word r - 1 has rank r.
     """
     numbers = iter(range(len(reviews)))
@@ -166,18 +165,18 @@ def describe(
 def _marks(columns: NDArray[np.int32], effects: NDArray[np.float64]) -> dict[int, float]:
     """The columns whose words move one answer most, the strongest first, with their log-odds."""
     strongest = np.argsort(-np.abs(effects), kind="stable")
-    worth = (columns[strongest] >= len(vocabulary.SPECIAL)) & (np.abs(effects[strongest]) >= explain.LEAST)
+    worth = (columns[strongest] >= len(vocabulary.SPECIAL)) & (np.abs(effects[strongest]) >= LEAST)
     return {int(columns[entry]): float(effects[entry]) for entry in strongest[worth][:_MARKED]}
 
 
-def find_top_words(network: keras.Sequential) -> TopWords:
-    """Find the words with the largest effect in the first reviews of the test split."""
-    first = next(rows.batches(rows.split_rows("test"), _LOOKED_AT)).matrix[:_LOOKED_AT]
-    return top_words(first, explain.leave_one_out(network, first), read_columns().words)
+def find_top_words(network: Network) -> TopWords:
+    """Find the words with the largest effect in the first reviews of the test split, all in one part."""
+    first = read_part(feature_parts("test")[0]).matrix[:_LOOKED_AT]
+    return top_words(first, leave_one_out(network, first), read_columns().words)
 
 
 def find_examples(
-    network: keras.Sequential, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
+    network: Network, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
 ) -> dict[str, list[Example]]:
     """Find example reviews in the test split, and describe them in words.
 
@@ -187,9 +186,9 @@ def find_examples(
     chosen = choose_rows(labels, probabilities)
     numbers = np.concatenate(list(chosen.values()))
     some, words = read_some_reviews("test", numbers.tolist()), read_vocabulary()
-    kept = vocabulary.column_words(words, network.input_shape[1])
+    kept = vocabulary.column_words(words, network.columns)
     if kept != read_columns().words or some.labels.tolist() != labels[numbers].tolist():
         raise UserError(f"{RAW} and {FEATURES} come from two different runs: run `dvc repro`")
-    matrix = multi_hot.encode(some, network.input_shape[1]).matrix
-    effects = explain.leave_one_out(network, matrix)
+    matrix = multi_hot.encode(some, network.columns).matrix
+    effects = leave_one_out(network, matrix)
     return describe(chosen, probabilities, some, matrix, effects, words)

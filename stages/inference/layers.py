@@ -109,7 +109,8 @@ def _multiply(x: Units, kernel: NDArray[np.float64]) -> Units:
 
 
 def _add(x: Units, bias: NDArray[Any]) -> Units:
-    return x + bias
+    total: Units = x + bias
+    return total
 
 
 def _batch_normalization(config: dict[str, Any], weights: Weights) -> Step:

@@ -43,12 +43,14 @@ def _huber(labels: Values, probabilities: Values) -> Values:
 
 def _kl_divergence(labels: Values, probabilities: Values) -> Values:
     label, probability = _between(labels, _EPSILON, 1), _between(probabilities, _EPSILON, 1)
-    return label * (np.log(label) - np.log(probability))
+    loss: Values = label * (np.log(label) - np.log(probability))
+    return loss
 
 
 def _log_cosh(labels: Values, probabilities: Values) -> Values:
     error = np.abs(labels - probabilities)
-    return error + np.log1p(np.exp(-2 * error)) - np.log(2)
+    loss: Values = error + np.log1p(np.exp(-2 * error)) - np.log(2)
+    return loss
 
 
 def _mean_absolute_percentage_error(labels: Values, probabilities: Values) -> Values:
@@ -57,7 +59,8 @@ def _mean_absolute_percentage_error(labels: Values, probabilities: Values) -> Va
 
 def _mean_squared_logarithmic_error(labels: Values, probabilities: Values) -> Values:
     logarithms = [np.log(np.maximum(values, _EPSILON) + 1) for values in (labels, probabilities)]
-    return (logarithms[0] - logarithms[1]) ** 2
+    loss: Values = (logarithms[0] - logarithms[1]) ** 2
+    return loss
 
 
 LOSSES: dict[str, Callable[[Values, Values], Values]] = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.contracts.features import Columns
-from stages.contracts.model import MODEL, KerasFile, read_model
+from stages.contracts.model import BAD_MODEL, MODEL, KerasFile, read_model
 from stages.inference import activations, layers, with_keras
 from stages.inference.activations import Units
 from stages.inference.layers import Layer, NotInNumPy, Step, Weights
@@ -125,7 +125,7 @@ def read(columns: Columns, path: Path = MODEL) -> Network:
             rows.
     """
     file = read_model(columns, path)
-    with checked_read(path, "train"):
+    with checked_read(path, "train", BAD_MODEL):
         network = _network(file)
         require(network.kernel.shape[0] == len(columns.words), f"{len(columns.words):,} columns")
         require(_through(network.steps, np.zeros((1, network.kernel.shape[1]))).shape == (1, 1), "one output")

@@ -21,6 +21,8 @@ from stages import console
 if TYPE_CHECKING:
     from stages.tables import Row
 
+_MODELS = Path("models")
+_STANDARD_INPUT = Path("-")
 _NAMED = 10
 """Reviews without a known word that a warning names."""
 
@@ -28,7 +30,9 @@ _NAMED = 10
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `main`."""
     parser.add_argument("texts", metavar="text", nargs="*", help="a review")
-    parser.add_argument("--file", type=Path, help="a .txt with a review a line, or a table as in docs/own-reviews.md")
+    parser.add_argument(
+        "--file", type=Path, help="a table as in docs/own-reviews.md, or a .txt with a review per line; - reads stdin"
+    )
     parser.add_argument("--column", "--text", help="the table's column of texts (default: text, review or sentence)")
     parser.add_argument(
         "--columns", type=_names, help="names of all columns, with commas, for a table without a header"
@@ -37,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bad-rows", choices=["error", "skip"], default="error", help="rows without a text (default: error)"
     )
+    parser.add_argument("--models", type=Path, default=_MODELS, help="the folder with the model (default: models)")
     parser.add_argument("--json", action="store_true", help="print an object a line: row, text, probability, label")
     parser.add_argument("--explain", action="store_true", help="tell what each word contributed")
 
@@ -55,42 +60,49 @@ def main(
     columns: list[str] | None = None,
     encoding: str = "utf-8",
     bad_rows: str = "error",
+    models: Path = _MODELS,
 ) -> None:
     """Print a line for each review.
 
     Args:
         texts: reviews, or none.
-        file: what to read reviews from instead; without it and without texts that is standard input.
+        file: what to read reviews from instead; `-`, or neither file nor texts, is standard input.
         column: the name of the file's column of texts, or None.
         json: whether lines are JSON.
         explain: whether to tell what each word contributed.
         columns: the names of all columns of a file without a header.
-        encoding: of the file.
+        encoding: the encoding of the file.
         bad_rows: `skip` to leave out rows without a text.
+        models: the folder with the model.
     """
     if texts and file:
         raise console.UsageError("give texts or --file, not both")
-    if column is not None and (not file or file.suffix.lower() == ".txt"):
+    if column is not None and (not file or file == _STANDARD_INPUT or file.suffix.lower() == ".txt"):
         raise console.UsageError("--column goes with a --file that is a table")
     if not texts and not file and sys.stdin.isatty():
         raise console.UsageError('give a text, such as "this film was just brilliant", or --file, or pipe lines in')
 
-    # What takes time to import comes when the arguments are known to be right, TensorFlow's seconds last.
+    if not models.is_dir():
+        raise console.UserError(
+            f"{models} is not a folder: build it with `dvc repro` in the project's folder, or name one with --models"
+        )
+
+    # Imports that take time come after the checks of the arguments.
     from tqdm import tqdm
 
     from stages.contracts.features import read_columns
-    from stages.contracts.model import MODEL_COLUMNS, read_model
+    from stages.contracts.model import MODEL, MODEL_COLUMNS
     from stages.encoding.tokenizers import TOKENIZERS
-
-    rows = _usable(_rows(texts, file, column, columns, encoding), bad_rows)
-    if texts:
-        rows = iter(list(rows))  # all are checked before the first is answered
-    known = read_columns(MODEL_COLUMNS)
-
+    from stages.inference import network
     from stages.predict import show
     from stages.predict.model import Model
 
-    model = Model(read_model(known), known)
+    are_lines = not texts and (file in (None, _STANDARD_INPUT) or Path(str(file)).suffix.lower() == ".txt")
+    rows = _usable(_rows(texts, file, column, columns, encoding), bad_rows, are_lines=are_lines)
+    if texts:
+        rows = iter(list(rows))  # all are checked before the first is answered
+    known = read_columns(models / MODEL_COLUMNS.name)
+    model = Model(network.read(known, models / MODEL.name), known)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not have every character
     terminal = sys.stdout.isatty()
@@ -113,7 +125,7 @@ def _rows(
 ) -> "Iterator[Row]":
     from stages import tables
 
-    if file:
+    if file and file != _STANDARD_INPUT:
         layout = tables.Layout(column, None, columns, encoding, parts=("text",), setting="--{}")
         return tables.read(file, layout)
     if texts:
@@ -121,17 +133,20 @@ def _rows(
     return tables.lines("standard input", sys.stdin.buffer)
 
 
-def _usable(rows: "Iterable[Row]", bad_rows: str) -> "Iterator[Row]":
-    """The rows that have a text; another one is an error, or is left out and counted."""
+def _usable(rows: "Iterable[Row]", bad_rows: str, *, are_lines: bool) -> "Iterator[Row]":
+    """Yield the rows with a text. Other rows are an error or, like blank lines, are left out and counted."""
+    from stages.tables import BLANK
+
     left_out = 0
     for row in rows:
-        if row.problem and bad_rows == "error":
+        is_left_out = bad_rows == "skip" or (are_lines and row.problem == BLANK)
+        if row.problem and not is_left_out:
             raise console.UserError(f"{row.where}: {row.problem}; correct it, or leave such rows out: --bad-rows skip")
         left_out += bool(row.problem)
         if not row.problem:
             yield row
     if left_out:
-        _warn(f"left out {left_out:,} rows without a usable text")
+        _warn(f"left out {left_out:,} rows without a usable text; the others keep their numbers")
 
 
 def _warn(text: str) -> None:

@@ -2,35 +2,32 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, repeat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.contracts.features import Columns, Features
 from stages.contracts.reviews import Reviews
 from stages.encoding import multi_hot, vocabulary
 from stages.encoding.tokenizers import TOKENIZERS
-from stages.evaluate import explain
-from stages.tables import Row
-from stages.train import sparse
+from stages.inference.attribution import leave_one_out
+from stages.inference.network import Network
 
-_ROWS, _CHARACTERS = sparse.PREDICT_ROWS, 1 << 22
-"""Reviews answered at a time, fewer where they are long: what bounds memory."""
-_TOGETHER = 16
-"""Rows that the network is always given together: TensorFlow sums those left over in another order, and the last bits
-of their probabilities would tell with how many others they came."""
+if TYPE_CHECKING:
+    from stages.tables import Row
+
+_ROWS, _CHARACTERS = 2048, 1 << 22
+"""Reviews answered at a time, fewer where they are long: this bounds memory."""
 _EXPLAINED = 128
-"""Reviews explained at a time: each entry of a row takes as much memory as the first layer has units."""
+"""Reviews explained at a time: this bounds memory, too."""
 
 
 class Answer(NamedTuple):
     """What the network says of a text."""
 
     row: int
-    """From 1: the file's row, or which of the texts it was."""
+    """From 1: the row of the file, or which of the texts it was."""
     where: str
     """As in `Row`."""
     text: str
@@ -52,20 +49,20 @@ class Model:
 
     Example:
         >>> columns = read_columns(MODEL_COLUMNS)
-        >>> model = Model(read_model(columns), columns)
+        >>> model = Model(network.read(columns), columns)
         >>> [answer.label for answer in model.answers([Row("here", "this film was just brilliant")], explain=False)]
         ['positive']
     """
 
-    def __init__(self, network: keras.Sequential, columns: Columns) -> None:
-        """Take a network of Dense layers, and what its columns stand for."""
+    def __init__(self, network: Network, columns: Columns) -> None:
+        """Take a network, and what its columns stand for."""
         self._words = columns.words
         self._network = network
         self._tokenize = TOKENIZERS[columns.tokenizer]
         first = len(vocabulary.SPECIAL)
         self._ranks = {word: rank for rank, word in enumerate(self._words[first:], 1)}
 
-    def answers(self, rows: Iterable[Row], *, explain: bool) -> Iterator[Answer]:
+    def answers(self, rows: Iterable["Row"], *, explain: bool) -> Iterator[Answer]:
         """Answer for each row, in their order, some thousand at a time.
 
         A probability does not depend on the texts around: it is the same to the bit for one text and among a million.
@@ -79,7 +76,8 @@ class Model:
             features = self.encode([row.text for row in chunk])
             known = features.matrix.indices[features.matrix.indptr[1:] - 1] >= len(vocabulary.SPECIAL)
             reasons = self._reasons(features) if explain else repeat(None)
-            each = zip(chunk, self._probabilities(features).tolist(), known.tolist(), reasons, strict=False)
+            probabilities = self._network.predict(features.matrix)
+            each = zip(chunk, probabilities.tolist(), known.tolist(), reasons, strict=False)
             for row, probability, has_known, contributions in each:
                 number += 1
                 yield Answer(row.number or number, row.where, row.text, probability, has_known, contributions)
@@ -101,16 +99,10 @@ class Model:
         reviews = Reviews(np.array(tokens, np.int32), offsets, np.zeros(len(texts), np.uint8))
         return multi_hot.encode(reviews, len(self._words))
 
-    def _probabilities(self, features: Features) -> NDArray[np.float32]:
-        """(rows,) float32, the same to the bit for any number of rows."""
-        rows = np.arange(len(features))
-        filled = np.append(rows, np.zeros(-len(rows) % _TOGETHER, np.int64))
-        return sparse.predict(self._network, features[filled])[: len(rows)]
-
     def _reasons(self, features: Features) -> Iterator[dict[str, float]]:
         for start in range(0, len(features), _EXPLAINED):
             matrix = features.matrix[start : start + _EXPLAINED]
-            values = explain.leave_one_out(self._network, matrix)
+            values = leave_one_out(self._network, matrix)
             for begin, end in zip(matrix.indptr, matrix.indptr[1:], strict=False):
                 order = begin + np.argsort(-values[begin:end], kind="stable")
                 columns, falls = matrix.indices[order].tolist(), values[order].tolist()
@@ -121,7 +113,7 @@ class Model:
                 }
 
 
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _chunks(rows: Iterable["Row"]) -> Iterator[list["Row"]]:
     """The rows, some at a time; those before an unreadable one come before its error."""
     chunk: list[Row] = []
     characters = 0

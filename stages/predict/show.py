@@ -4,7 +4,7 @@ import json
 import re
 
 from stages.encoding.tokenizers import Tokenizer
-from stages.evaluate import explain
+from stages.inference.attribution import LEAST
 from stages.predict.model import Answer
 
 _WIDTH = 72
@@ -40,8 +40,8 @@ def for_people(answer: Answer, tokenizer: Tokenizer, *, colour: bool) -> str:
     text = _CONTROL.sub(" ", " ".join(answer.text.split()))
     ranked = list(answer.contributions.items())
     speaking = {
-        "for": [(word, value) for word, value in ranked[:_STRONGEST] if value >= explain.LEAST],
-        "against": [(word, value) for word, value in ranked[: -_STRONGEST - 1 : -1] if value <= -explain.LEAST],
+        "for": [(word, value) for word, value in ranked[:_STRONGEST] if value >= LEAST],
+        "against": [(word, value) for word, value in ranked[: -_STRONGEST - 1 : -1] if value <= -LEAST],
     }
     if colour:
         text = _coloured(text, dict(speaking["for"] + speaking["against"]), tokenizer)

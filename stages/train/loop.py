@@ -11,22 +11,12 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from stages.console import UserError, say
 from stages.params import PARAMS, Train
 from stages.train import exact, rows, sparse
 from stages.train.rows import RowRange
 from stages.train.sparse import Blocks
-
-
-def predict(network: keras.Sequential, ranges: list[RowRange]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The labels of all rows, and the probability that each is positive: both (rows,) float32."""
-    labels, probabilities = [], []
-    for features in rows.batches(ranges, sparse.PREDICT_ROWS):
-        labels.append(features.labels)
-        probabilities.append(sparse.predict(network, features))
-    return np.concatenate(labels), np.concatenate(probabilities)
 
 
 def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:

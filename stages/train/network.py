@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.params import PARAMS, Train
@@ -44,15 +43,6 @@ def build(columns: int, settings: Train) -> keras.Sequential:
     return network
 
 
-def losses(
-    network: keras.Sequential, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """The loss that the network was compiled with, row by row: (rows,)."""
-    loss = keras.losses.get(network.loss)
-    each = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    return np.asarray(each(labels[:, None], probabilities[:, None]), np.float64)
-
-
 def _try_out(network: keras.Sequential, settings: Train) -> None:
     """Refuse an activation or a loss that Keras knows, but that is not made for one probability per review."""
     try:
@@ -64,7 +54,9 @@ def _try_out(network: keras.Sequential, settings: Train) -> None:
     labels, probabilities = np.array([[0, 1, 0, 1], [0.2, 0.8, 0.8, 0.2]], np.float32)
     try:
         with warnings.catch_warnings(action="ignore"):  # what Keras says of a loss that is refused below
-            right, wrong = losses(network, labels, probabilities).reshape(2, 2)
+            function = keras.losses.get(network.loss)
+            each = function.call if isinstance(function, keras.losses.Loss) else function
+            right, wrong = np.reshape(each(labels[:, None], probabilities[:, None]), (2, 2))
         fits = right.sum() < wrong.sum()
     except Exception:
         fits = False

@@ -25,7 +25,7 @@ def saved_model(network: keras.Sequential, columns: Columns) -> SavedModel:
     """A SavedModel whose signature `serving_default` answers for texts; it has neither variables nor assets.
 
     The signature takes `text`, (texts,) strings in UTF-8, and returns `probability`, (texts,) float32: what
-    `stages.train.sparse.predict` gives for the texts' multi-hot rows.
+    `stages.inference` gives for the texts' multi-hot rows, to 1e-6.
 
     Args:
         network: a Dense layer, then any Keras layers.

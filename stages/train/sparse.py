@@ -10,14 +10,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from stages.contracts.features import Features
 from stages.train import exact
 
-PREDICT_ROWS = 2048
-"""Rows predicted at a time. Their number shows in the last bits: TensorFlow sums rows past a multiple of 16 in another
-order."""
 _ALIGNED = 16
 """Entries to a cache line: TensorFlow reads a block that starts on one in place, and copies any other."""
 _WIDEST = 16
@@ -97,13 +93,3 @@ def product(index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, kernel: Any) ->
 
     units = kernel.shape[1]
     return tf.concat([multiply(kernel[:, start : start + _WIDEST]) for start in range(0, units, _WIDEST)], axis=1)
-
-
-def predict(network: keras.Sequential, features: Features) -> NDArray[np.float32]:
-    """Return the probability that each row is positive, (rows,) float32."""
-    index, value, label = blocks(features, PREDICT_ROWS)
-    outputs = [
-        apply(network, index[batch], value[batch], min(PREDICT_ROWS, len(label) - batch * PREDICT_ROWS), training=False)
-        for batch in range(len(index))
-    ]
-    return np.concatenate(outputs)[:, 0]

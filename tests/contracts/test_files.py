@@ -41,7 +41,7 @@ from stages.contracts.model import (
     write_model_columns,
 )
 from stages.contracts.reviews import RAW, Reviews, read_reviews, read_some_reviews, read_source, read_vocabulary
-from stages.params import TokenizerName
+from stages.encoding import TokenizerName
 from tests.conftest import ROOT, all_features, example_history, random_reviews, write_features, write_reviews
 
 

@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 from stages import console
 from stages.contracts.features import Columns
 from stages.contracts.model import write_model, write_model_columns
-from stages.encoding import vocabulary
+from stages.encoding import TokenizerName, vocabulary
 from stages.encoding.tokenizers import TOKENIZERS
-from stages.params import TokenizerName
 from stages.predict import __main__ as program
 from stages.predict import show
 from stages.predict.model import Answer, Model

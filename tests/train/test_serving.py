@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from stages.contracts.features import Columns
 from stages.contracts.model import SERVING, write_serving
-from stages.params import Params, TokenizerName, Train
+from stages.encoding import TokenizerName
+from stages.params import Params, Train
 from stages.train import network, serving
 from tests.conftest import ROOT, write_params
 
