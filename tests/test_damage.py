@@ -33,7 +33,6 @@ from stages.contracts.model import (
     HISTORY,
     MODEL,
     read_history,
-    read_model,
     write_history,
     write_model,
     write_model_columns,
@@ -52,6 +51,7 @@ from stages.contracts.reviews import (
 )
 from stages.encoding import multi_hot, vocabulary
 from stages.evaluate import examples
+from stages.inference.network import read
 from stages.storage import checked_read
 from tests.conftest import example_history, random_reviews
 
@@ -97,7 +97,7 @@ def read_all() -> None:
         read_labels(part)
         read_part(part)
     read_history()
-    read_model(columns)
+    read(columns)
 
 
 def test_what_is_whole_is_read(project: Path) -> None:
@@ -239,7 +239,11 @@ def one_bit_of_a_weight(path: Path) -> None:
 def running_code(path: Path) -> None:
     """A model with a layer of Python's bytecode, which would leave a file `ran` behind."""
     made = keras.Sequential(
-        [keras.Input((len(COLUMNS.words),)), keras.layers.Lambda(lambda value: (Path("ran").write_text(""), value)[1])]
+        [
+            keras.Input((len(COLUMNS.words),)),
+            keras.layers.Dense(1, "sigmoid"),
+            keras.layers.Lambda(lambda value: (Path("ran").write_text(""), value)[1]),
+        ]
     )
     made.compile("sgd", "binary_crossentropy")
     write_model(made, COLUMNS)
@@ -338,16 +342,16 @@ def test_a_bug_is_not_taken_for_a_damaged_file(bug: type[Exception]) -> None:
 def test_reviews_of_another_run_than_the_features_are_noticed(project: Path) -> None:
     labels = read_labels(feature_parts("test")[0])
     probabilities = np.linspace(0, 1, ROWS, dtype=np.float32)
-    assert sum(map(len, examples.find_examples(network(), labels, probabilities).values())) > 3
+    assert sum(map(len, examples.find_examples(read(COLUMNS), labels, probabilities).values())) > 3
     given = random_reviews(ROWS, len(WORDS), seed=1)
     write_reviews(RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
     message = "data/raw and data/features come from two different runs: run `dvc repro`"
     with pytest.raises(UserError, match=message):
-        examples.find_examples(network(), labels, probabilities)
+        examples.find_examples(read(COLUMNS), labels, probabilities)
     write_reviews(RAW, "test", [given])
     write_vocabulary(RAW, WORDS[::-1], np.arange(len(WORDS), 0, -1, dtype=np.int64))
     with pytest.raises(UserError, match=message):
-        examples.find_examples(network(), labels, probabilities)
+        examples.find_examples(read(COLUMNS), labels, probabilities)
 
 
 def test_the_model_keeps_what_its_columns_are(project: Path) -> None:

@@ -65,11 +65,15 @@ def _log_softmax(x: Units) -> Units:
 
 
 def _sparsemax(x: Units) -> Units:
-    """Martins and Astudillo 2016 (https://arxiv.org/abs/1602.02068), Algorithm 1."""
+    """`keras.activations.sparsemax` as Keras 3.15 computes it in TensorFlow.
+
+    It adds the cumulative sums of all units in the support. Martins and Astudillo 2016
+    (https://arxiv.org/abs/1602.02068), Algorithm 1, take the last one. A network has to be used as it was trained.
+    """
     descending = -np.sort(-x, axis=1)
     sums = np.cumsum(descending, axis=1)
-    supports = np.count_nonzero(1.0 + np.arange(1, x.shape[1] + 1) * descending > sums, axis=1, keepdims=True)
-    threshold = (np.take_along_axis(sums, supports - 1, axis=1) - 1.0) / supports
+    in_support = descending - (sums - 1.0) / np.arange(1, x.shape[1] + 1) > 0
+    threshold = (row_sums(np.where(in_support, sums, 0.0)) - 1.0) / np.count_nonzero(in_support, axis=1, keepdims=True)
     return np.maximum(x - threshold, 0.0)
 
 

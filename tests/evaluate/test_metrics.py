@@ -1,6 +1,5 @@
-"""The metrics against scikit-learn and Keras, and resamples against rows that are really repeated."""
+"""The metrics against scikit-learn, and resamples against rows that are really repeated."""
 
-import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +8,6 @@ from sklearn.calibration import calibration_curve
 
 from stages.console import UserError
 from stages.evaluate import bootstrap, charts, metrics
-from stages.train import network
 
 
 def example(rows: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -46,16 +44,6 @@ def by_scikit_learn(
         "brier_score": sklearn_metrics.brier_score_loss(labels, probabilities),
         "expected_calibration_error": float((rows[rows > 0] * np.abs(share - mean)).sum() / len(labels)),
     }
-
-
-@pytest.mark.parametrize("loss", ["binary_crossentropy", "MeanSquaredError", "hinge", "BinaryFocalCrossentropy"])
-def test_the_losses_of_the_rows_have_kerass_loss_for_mean(loss: str) -> None:
-    labels, probabilities = example(300)
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Identity()])
-    model.compile(loss=loss)
-    expected = model.evaluate(probabilities[:, None], labels[:, None], verbose=0)
-    assert network.losses(model, labels, probabilities).mean() == pytest.approx(expected, abs=1e-6)
-    assert network.losses(model, labels, probabilities).shape == (300,)
 
 
 def test_resamples_give_what_scikit_learn_makes_of_repeated_rows() -> None:

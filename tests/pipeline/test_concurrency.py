@@ -8,7 +8,8 @@ import pytest
 
 from stages.console import UserError
 from stages.contracts.features import read_columns
-from stages.contracts.model import MODEL_COLUMNS, read_model
+from stages.contracts.model import MODEL_COLUMNS
+from stages.inference.network import read
 from stages.predict.model import Model
 from stages.tables import Row
 from tests.pipeline.conftest import ENVIRONMENT, Clone
@@ -48,7 +49,7 @@ def test_who_asks_while_another_trains_gets_the_old_answer_the_new_one_or_an_err
     def ask() -> float | str:
         try:
             columns = read_columns(MODEL_COLUMNS)
-            model = Model(read_model(columns), columns)
+            model = Model(read(columns), columns)
             return next(model.answers([Row("here", "a wonderful film")], explain=False)).probability
         except UserError as error:
             return str(error)

@@ -8,8 +8,9 @@ import pytest
 
 from stages import params
 from stages.contracts.features import Columns, read_columns
-from stages.contracts.model import MODEL_COLUMNS, read_model, write_model, write_model_columns
+from stages.contracts.model import MODEL_COLUMNS, write_model, write_model_columns
 from stages.encoding import vocabulary
+from stages.inference.network import read
 from stages.predict.model import Model
 from stages.train import network
 from tests.conftest import write_params
@@ -44,7 +45,7 @@ def models(folder: Path) -> Path:
 def model(models: Path) -> Model:
     """What is in models/."""
     columns = read_columns(MODEL_COLUMNS)
-    return Model(read_model(columns), columns)
+    return Model(read(columns), columns)
 
 
 def made_up(count: int, seed: int = 0) -> list[str]:

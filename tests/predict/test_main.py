@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import termios
@@ -85,7 +84,6 @@ def test_texts_files_and_standard_input_give_the_same(
         ("a.csv", b"text,review\na,b\n", {}, r"^a.csv has 2 columns that may be the text(.|\n)*--text"),
         ("a.csv", b"text\nfine\n' '\n\"\"\n", {}, r"^a.csv, row 3: .*--bad-rows skip"),
         ("a.jsonl", b'{"text": "a"}\n{"text": 5}', {}, r"^a.jsonl, row 2: .*--bad-rows skip"),
-        ("a.txt", b"fine\n \nfine\n", {}, r"^a.txt, row 2: .*blank"),
         ("a.txt", b"fine\ncaf\xe9\n", {}, r"^a.txt(.|\n)*--encoding"),
         ("a.txt", b"fine\n" + b"x" * (10**6 + 3), {}, r"^a.txt, row 2: .*more than 1,000,000 characters"),
         ("a.txt", b"", {}, r"^a.txt is empty"),
@@ -129,6 +127,23 @@ def test_what_is_wrong_otherwise_is_said(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("way", ["a file", "a pipe", "a dash"])
+def test_blank_lines_are_left_out_and_counted(
+    models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    content = b"\nword1\n \t\nword2\n\n"
+    (models / "a.txt").write_bytes(content)
+    piped(monkeypatch, content)
+    main([], {"a file": Path("a.txt"), "a dash": Path("-")}.get(way), None, json=True, explain=False)
+    printed = capsys.readouterr()
+    assert [(json.loads(line)["row"], json.loads(line)["text"]) for line in printed.out.splitlines()] == [
+        (2, "word1"),
+        (4, "word2"),
+    ]
+    (warning,) = printed.err.splitlines()
+    assert "3 blank lines" in warning
+
+
 @pytest.mark.parametrize("missing", ["model.keras", "columns.parquet"])
 def test_without_a_model_what_to_run_is_said(models: Path, capsys: pytest.CaptureFixture[str], missing: str) -> None:
     (models / "models" / missing).unlink()
@@ -165,12 +180,22 @@ def test_reasons_are_told_when_asked_for(
 
 
 def test_models_is_all_it_takes(models: Path, tmp_path: Path) -> None:
+    """From any folder, as a module and as the console script, which get their help there, too."""
     elsewhere = tmp_path / "elsewhere"
-    shutil.copytree(models / "models", elsewhere / "models")
-    done = run(elsewhere, "word1 word2", "WORD3")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[2:] for line in done.stdout.splitlines()] == [["word1", "word2"], ["WORD3"]]
-    assert [path.name for path in elsewhere.iterdir()] == ["models"]
+    elsewhere.mkdir()
+    program = Path(sys.executable).with_name("multihot-predict")
+    for start in (command(), [str(program)]):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        ask = partial(subprocess.run, cwd=elsewhere, env=environment, check=False, capture_output=True, text=True)
+        done = ask([*start, "--models", str(models / "models"), "word1 word2", "WORD3"])
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line.split()[2:] for line in done.stdout.splitlines()] == [["word1", "word2"], ["WORD3"]]
+        assert "--models" in ask([*start, "--help"]).stdout
+        without = ask([*start, "word1"])
+        assert (without.returncode, without.stdout) == (1, "")
+        assert "models is not a folder" in without.stderr
+        assert "--models" in without.stderr
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shells with pipes")

@@ -12,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from stages.console import UserError
-from stages.contracts.features import Columns, read_columns
-from stages.contracts.model import read_model
+from stages.contracts.features import read_columns
+from stages.contracts.model import MODEL, write_model
 from stages.encoding import vocabulary
+from stages.inference.network import read
 from stages.predict.model import Model
 from stages.tables import Row
 from tests.conftest import all_features, run_stage, write_params
@@ -41,7 +42,7 @@ def dense(texts: list[str]) -> NDArray[np.float32]:
 
 def test_probabilities_are_those_of_keras_on_dense_rows(model: Model) -> None:
     texts = made_up(3000)
-    expected = read_model(COLUMNS).predict(dense(texts), verbose=0)[:, 0]
+    expected = keras.models.load_model(MODEL).predict(dense(texts), verbose=0)[:, 0]
     answers = list(model.answers(rows(texts), explain=False))
     np.testing.assert_allclose([answer.probability for answer in answers], expected, atol=1e-6)
     assert expected.min() < 0.1
@@ -56,7 +57,8 @@ def test_probabilities_are_those_of_keras_on_dense_rows(model: Model) -> None:
 def test_a_text_has_the_same_probability_alone_and_among_others(folder: Path, hidden: list[int]) -> None:
     """Bit for bit, wherever it stands among however many."""
     write_params(folder)
-    model = Model(build(hidden), Columns([*vocabulary.SPECIAL, *WORDS], "keras"))
+    write_model(build(hidden), COLUMNS)
+    model = Model(read(COLUMNS), COLUMNS)
     texts = made_up(150)
     together = probabilities(model, texts)
     one_by_one = np.concatenate([probabilities(model, [text]) for text in texts])
@@ -81,7 +83,9 @@ def test_texts_become_what_the_stages_made_of_them(folder: Path, tokenizer: str)
     run_stage("vectorize", folder)
     columns = read_columns()
     network = keras.Sequential([keras.Input((len(columns.words),)), keras.layers.Dense(1, "sigmoid")])
-    encoded = Model(network, columns).encode(texts).matrix
+    network.compile("sgd", "binary_crossentropy")
+    write_model(network, columns)
+    encoded = Model(read(columns), columns).encode(texts).matrix
     assert encoded.has_sorted_indices
     expected = all_features("test").matrix  # the same file as train's, in its order
     np.testing.assert_array_equal(encoded.toarray(), expected.toarray())
@@ -101,7 +105,7 @@ def test_unknown_words_share_a_column_and_texts_without_a_known_word_are_marked(
 
 def test_contributions_are_what_the_log_odds_lose(model: Model) -> None:
     """Against Keras on dense rows from which one column has been taken."""
-    network = read_model(COLUMNS)
+    network = keras.models.load_model(MODEL)
     texts = made_up(300)
     for text, answer in list(zip(texts, model.answers(rows(texts), explain=True), strict=True))[::50]:
         row = dense([text])

@@ -14,11 +14,12 @@ from tensorflow.python.eager import context
 
 from stages import params
 from stages.console import UserError
-from stages.contracts.features import Features
-from stages.contracts.model import best_epoch
+from stages.contracts.features import Features, read_columns
+from stages.contracts.model import best_epoch, write_model
+from stages.inference.network import read
 from stages.params import Params, Train
 from stages.train import loop, network, rows
-from tests.conftest import write_features
+from tests.conftest import all_features, write_features
 
 COLUMNS = 200
 
@@ -180,19 +181,9 @@ def test_reset_gives_the_run_of_a_fresh_network(settings: Train) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("parts", [1, 3])
-def test_predict_is_kerass(settings: Train, parts: int) -> None:
-    test = features(5000)
-    write_features(test, "test", parts)
-    model = network.build(COLUMNS, settings)
-    labels, probabilities = loop.predict(model, rows.split_rows("test"))
-    np.testing.assert_array_equal(labels, test.labels)
-    np.testing.assert_allclose(probabilities, model.predict(test.matrix.toarray(), verbose=0)[:, 0], atol=1e-6)
-
-
 def test_the_reference_run_on_imdb(imdb: Path) -> None:
     """The notebook's result for each of five seeds: accuracy, loss and overfitting within its bounds."""
-    training, test = rows.split_rows("train"), rows.split_rows("test")
+    training, test = rows.split_rows("train"), all_features("test")
     holdout, rest = rows.hold_out(training, 10_000)
     for seed in range(1, 6):
         reference = params.load().train.model_copy(update={"seed": seed})
@@ -202,6 +193,8 @@ def test_the_reference_run_on_imdb(imdb: Path) -> None:
         assert history.binary_accuracy.iloc[-1] > 0.99
         trainer.reset()
         trainer.fit(training, 4)
-        labels, probabilities = loop.predict(trainer.network, test)
-        assert 0.87 <= accuracy_score(labels, probabilities > 0.5) <= 0.895
-        assert 0.28 <= log_loss(labels, probabilities.astype(float)) <= 0.33
+        columns = read_columns()
+        write_model(trainer.network, columns)
+        probabilities = read(columns).predict(test.matrix)
+        assert 0.87 <= accuracy_score(test.labels, probabilities > 0.5) <= 0.895
+        assert 0.28 <= log_loss(test.labels, probabilities.astype(float)) <= 0.33

@@ -5,12 +5,10 @@ import re
 import keras
 import numpy as np
 import pytest
-import scipy.sparse
 
 from stages.console import UserError
-from stages.contracts.features import Features
 from stages.params import Params, Train
-from stages.train import network, sparse
+from stages.train import network
 
 COLUMNS = 60
 
@@ -18,14 +16,6 @@ COLUMNS = 60
 @pytest.fixture(name="settings")
 def train_settings(settings: Params) -> Train:
     return settings.train
-
-
-@pytest.mark.parametrize("hidden", [[16, 16], [3], []])
-def test_sparse_rows_give_what_keras_gives_for_dense_ones(settings: Train, hidden: list[int]) -> None:
-    model = network.build(COLUMNS, settings.model_copy(update={"hidden_units": hidden}))
-    rows = scipy.sparse.random(700, COLUMNS, 0.2, "csr", dtype=np.float32, rng=np.random.default_rng(5))
-    dense = model.predict(rows.toarray(), verbose=0)[:, 0]
-    np.testing.assert_allclose(sparse.predict(model, Features(rows, np.zeros(700, np.float32))), dense, atol=1e-6)
 
 
 def test_the_layers_are_kerass_own(settings: Train) -> None:

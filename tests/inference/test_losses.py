@@ -1,0 +1,34 @@
+"""The losses against Keras's own."""
+
+import keras
+import numpy as np
+import pytest
+
+from stages.inference.losses import LOSSES, per_row
+
+LABELS = np.tile(np.array([0, 1], np.float32), 150)
+PROBABILITIES = np.random.default_rng(0).random(300).astype(np.float32)
+PROBABILITIES[:8] = [0, 0, 1, 1, 0.5, 0.5, 1e-8, 1e-8]
+
+
+def by_keras(loss: object) -> np.ndarray:
+    function = keras.losses.get(loss)
+    each = function.call if isinstance(function, keras.losses.Loss) else function
+    values: np.ndarray = np.asarray(each(LABELS[:, None], PROBABILITIES[:, None]), np.float64)
+    return values
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_kerass_without_keras(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for loss in (name, keras.losses.serialize(keras.losses.get(name))):
+        np.testing.assert_allclose(per_row(loss, LABELS, PROBABILITIES), by_keras(name), rtol=1e-6, atol=1e-6)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("loss", [keras.losses.BinaryCrossentropy(label_smoothing=0.1), keras.losses.Tversky()])
+def test_keras_computes_any_other_loss_and_that_is_said(
+    loss: keras.losses.Loss, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = per_row(keras.losses.serialize(loss), LABELS, PROBABILITIES)
+    np.testing.assert_allclose(found, by_keras(loss), rtol=1e-6)
+    assert type(loss).__name__ in capsys.readouterr().err

@@ -1,0 +1,98 @@
+"""Networks against Keras on the same rows, made dense."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from stages.console import UserError
+from tests.inference.conftest import COLUMNS, ReadBack, by_keras, rows
+
+HIDDEN = {
+    "none": [],
+    "Dense": [layers.Dense(7, "relu"), layers.Dense(300, "tanh", use_bias=False)],
+    "Dropout": [layers.Dropout(0.5), layers.GaussianNoise(1.0)],
+    "BatchNormalization": [layers.BatchNormalization()],
+    "BatchNormalization without scale": [layers.BatchNormalization(scale=False, epsilon=0.1)],
+    "BatchNormalization without center": [layers.BatchNormalization(center=False)],
+    "Normalization": [layers.Normalization(mean=0.5, variance=2.0)],
+    "UnitNormalization": [layers.UnitNormalization()],
+    "activations": [layers.Activation("gelu"), layers.ReLU(3.0, 0.1, 0.2), layers.ELU(), layers.Softmax()],
+    "leaky activations": [layers.LeakyReLU(), layers.PReLU()],
+}
+IN_FRONT = {
+    "Normalization": [layers.Normalization(mean=np.zeros(COLUMNS), variance=np.linspace(0.1, 3, COLUMNS))],
+    "UnitNormalization": [layers.Dropout(0.5), layers.UnitNormalization()],
+    "both": [layers.Normalization(mean=0.0, variance=0.5), layers.UnitNormalization()],
+}
+
+
+def check(read_back: ReadBack, *some: keras.Layer, loss: object = "binary_crossentropy") -> None:
+    """The probabilities are Keras's, and have the same bits alone and among others."""
+    model, network = read_back(*some, loss=loss)
+    matrix = rows(500)
+    found = network.predict(matrix)
+    np.testing.assert_allclose(found, by_keras(model, matrix), atol=1e-6)
+    assert found.std() > 0.01
+    for count in (1, 2, 17):
+        cuts = range(0, 500, count)
+        pieces = [network.predict(matrix[start : start + count]) for start in cuts]
+        np.testing.assert_array_equal(np.concatenate(pieces), found)
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_layers_after_the_first_give_what_keras_gives(
+    read_back: ReadBack, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(read_back, layers.Dense(16), *map(fresh, HIDDEN[kind]), layers.Dense(1, "sigmoid"))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", IN_FRONT)
+def test_layers_that_scale_the_rows_give_what_keras_gives(
+    read_back: ReadBack, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(read_back, *map(fresh, IN_FRONT[kind]), layers.Dense(16, "relu"), layers.Dense(1, "sigmoid"))
+    assert capsys.readouterr().err == ""
+
+
+def fresh(layer: keras.Layer) -> keras.Layer:
+    """A layer with the same configuration, for another network."""
+    return type(layer).from_config(layer.get_config())
+
+
+def test_a_normalization_learned_from_data_gives_what_keras_gives(read_back: ReadBack) -> None:
+    learned = layers.Normalization()
+    learned.adapt(np.random.default_rng(3).normal(1, 2, (50, 16)))
+    check(read_back, layers.Dense(16), learned, layers.Dense(1, "sigmoid"))
+
+
+def test_keras_computes_any_other_layer_and_that_is_said(
+    read_back: ReadBack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, network = read_back(
+        layers.Dense(16, "relu"), layers.LayerNormalization(), layers.Dense(4, "relu"), layers.Dense(1, "sigmoid")
+    )
+    matrix = rows(500)
+    np.testing.assert_allclose(network.predict(matrix), by_keras(model, matrix), atol=1e-6)
+    assert "LayerNormalization" in capsys.readouterr().err
+
+
+def test_layers_with_layers_in_them_work(read_back: ReadBack) -> None:
+    model, network = read_back(layers.Dense(16), layers.Reshape((4, 4)), layers.LSTM(3), layers.Dense(1, "sigmoid"))
+    np.testing.assert_allclose(network.predict(rows(50)), by_keras(model, rows(50)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "some",
+    [
+        [layers.BatchNormalization(), layers.Dense(1, "sigmoid")],
+        [layers.Normalization(mean=1.0, variance=1.0), layers.Dense(1, "sigmoid")],
+        [layers.UnitNormalization()],
+    ],
+)
+def test_a_network_that_needs_dense_rows_is_refused(read_back: ReadBack, folder: Path, some: list[keras.Layer]) -> None:
+    with pytest.raises(UserError, match=r"^models/model.keras: .*expected"):
+        read_back(*some)
