@@ -141,7 +141,7 @@ def test_blank_lines_are_left_out_and_counted(
         (4, "word2"),
     ]
     (warning,) = printed.err.splitlines()
-    assert "3 blank lines" in warning
+    assert "left out 3 rows" in warning
 
 
 @pytest.mark.parametrize("missing", ["model.keras", "columns.parquet"])
