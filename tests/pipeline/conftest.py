@@ -52,6 +52,11 @@ class Clone:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def make(self, target: str, check: bool = True, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run make with this environment's programs, without installing."""
+        programs = f"BIN={Path(sys.executable).parent}"
+        return self.run("make", "--no-print-directory", "-o", "install", programs, target, check=check, **environment)
+
     def dvc(self, *arguments: str, check: bool = True) -> str:
         """Run dvc, and return what it prints."""
         done = self.run("dvc", *arguments, check=check)
