@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.pipeline.conftest import Clone
 
 
+@pytest.mark.slow
 def test_a_fallback_is_told_at_the_end_and_the_first_source_is_asked_again(clone: Clone, tmp_path: Path) -> None:
     def make_repro() -> str:
-        return clone.run(
-            "make", "-o", "install", "repro",
-            IMDB_MIRROR="no/such/folder", HTTPS_PROXY="http://127.0.0.1:9",
-            KERAS_HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path),
-        ).stdout  # fmt: skip
+        offline = {"IMDB_MIRROR": "no/such/folder", "HTTPS_PROXY": "http://127.0.0.1:9"}
+        return clone.make("repro", check=True, **offline, KERAS_HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path)).stdout
 
     clone.set({"data": {"sources": ["imdb", "synthetic"]}})
     for _ in range(2):
