@@ -1,10 +1,12 @@
 """Tokenizers: how a text is cut into words."""
 
+import html
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
+from html.entities import name2codepoint
 
 Tokenizer = Callable[[str], list[str]]
 
@@ -17,6 +19,39 @@ SEPARATORS = b'!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 _KERAS = bytes.maketrans(
     SEPARATORS + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b" " * len(SEPARATORS) + b"abcdefghijklmnopqrstuvwxyz"
 )
+
+# HTML, in regular expressions that mean the same to Python and to TensorFlow, whose RE2 has neither look-ahead nor
+# Python's rules for upper and lower case. None of them takes more than linear time.
+_INLINE = "a|abbr|b|big|cite|code|del|em|font|i|ins|mark|s|small|span|strike|strong|sub|sup|tt|u|wbr"
+_EITHER_CASE = re.sub("[a-z]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", _INLINE)
+HIDDEN = rf"(?s)<(?:!--(?:-?>|.*?--!?>|.*)|/?(?:{_EITHER_CASE})(?:[ \t\r\n\f/][^<>]*)?>)"
+"""Matches HTML that a browser shows as nothing: comments, to the end if they are not closed, and tags within lines."""
+TAG = r"<[a-zA-Z/!][^<>\x00]*>"
+"""Matches any other tag, where U+0000 stands for what `HIDDEN` has matched."""
+NAMES = tuple(f"&{name};" for name in [*name2codepoint, "apos"])
+"""The named character references that are supported: those of HTML 4 and `&apos;`."""
+REFERENCE = rf"&#[0-9]{{1,7}};|&#[xX][0-9a-fA-F]{{1,6}};|{'|'.join(NAMES)}"
+"""Matches a character reference: a number, decimal or hexadecimal, or one of `NAMES`."""
+
+_UNSPACED = (
+    "CJK UNIFIED IDEOGRAPH",
+    "CJK COMPATIBILITY IDEOGRAPH",
+    "IDEOGRAPHIC",
+    "VERTICAL IDEOGRAPHIC",
+    "OLD CHINESE",
+    "HANGZHOU NUMERAL",
+    "HIRAGANA",
+    "HENTAIGANA",
+    "KATAKANA",
+    "HALFWIDTH KATAKANA",
+    "THAI",
+    "LAO",
+    "KHMER",
+    "MYANMAR",
+)
+"""How the names of characters begin in the scripts that put no space between words."""
+
+_hidden, _tag, _reference = map(re.compile, (HIDDEN, TAG, REFERENCE))
 _ASCII_WORD = re.compile("[a-z0-9]+(?:'[a-z0-9]+)*")
 
 
@@ -40,28 +75,73 @@ def keras(text: str) -> list[str]:
 def unicode(text: str) -> list[str]:
     r"""Cut into words of any script.
 
-    The text is decomposed (NFD), case folded (`str.casefold`: ``Straße`` becomes ``strasse``) and composed (NFC), so
-    that what reads the same is the same. A word is a run of letters, combining marks and numbers that does not start
-    with a mark; runs joined by one apostrophe (``'`` or U+2019, which becomes ``'``) or one zero-width joiner or
-    non-joiner are one word. All else separates words, the underscore too. Scripts that put no space between words, such
-    as Chinese or Thai, come out as whole phrases.
+    1. HTML becomes what a browser shows. A tag is ``<``, a letter, ``/`` or ``!``, and all up to the next ``>``, if no
+       ``<`` comes before it. Tags separate words, except those within lines, such as ``<b>``, which are left out, as
+       comments are. Character references (``&amp;``, ``&#39;``, ``&#x27;``) become their characters; they end with a
+       semicolon, and the names are those of HTML 4 and ``&apos;``.
+    2. In scripts that put no space between words (Han, Kana, Thai, Lao, Khmer, Burmese) each letter or number, with the
+       combining marks that follow it, is a word.
+    3. The text is decomposed (NFD), case folded (`str.casefold`: ``Straße`` becomes ``strasse``) and composed (NFC), so
+       that what reads the same is the same.
+    4. A word is a run of letters, combining marks and numbers that does not start with a mark. Runs joined by one
+       apostrophe (``'`` or U+2019, which becomes ``'``) or one zero-width joiner or non-joiner are one word. All other
+       characters separate words, the underscore too.
 
-    >>> unicode("It\u2019s ÁNGELA'S 2nd film_2 — हिन्दी!")
-    ["it's", "ángela's", '2nd', 'film', '2', 'हिन्दी']
+    >>> unicode("It\u2019s ÁNGELA&#39;S<br />2nd film_2 — हिन्दी 電影!")
+    ["it's", "ángela's", '2nd', 'film', '2', 'हिन्दी', '電', '影']
     """
+    if "<" in text or "&" in text:
+        text = _without_html(text)
     if text.isascii():  # most texts are: a third of the time, for the same words
         return _ASCII_WORD.findall(text.lower())
+    text = _unspaced().sub(r" \1 ", text)
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
     return _any_word().findall(folded.replace("\u2019", "'").replace("_", " "))
 
 
+def _without_html(text: str) -> str:
+    """The text as a browser shows it. U+0000 marks where something was left out, so that nothing new comes together."""
+    text = _tag.sub(" ", _hidden.sub("\0", text.replace("\0", " ")))
+    return _reference.sub(lambda found: html.unescape(found[0]) or " ", text).replace("\0", "")
+
+
 @cache
 def _any_word() -> re.Pattern[str]:
-    r"""A word of any script. Python's `\w` leaves combining marks out: here they are put in, which takes 0.5 s."""
-    characters = map(chr, range(sys.maxunicode + 1))
-    marks = "".join(character for character in characters if unicodedata.category(character).startswith("M"))
-    run = rf"[^\W_][\w{marks}]*"
+    r"""A word of any script. Python's `\w` leaves combining marks out: here they are put in."""
+    run = rf"[^\W_][\w{_marks()}]*"
     return re.compile(rf"{run}(?:['\u200c\u200d]{run})*")
+
+
+@cache
+def _unspaced() -> re.Pattern[str]:
+    return re.compile(unspaced())
+
+
+def unspaced() -> str:
+    """A regular expression for a character that is a word by itself, and its marks, in Python and in TensorFlow."""
+    letters = (c for c in _characters("L", "N") if unicodedata.name(c, "").startswith(_UNSPACED))
+    return f"([{_ranges(letters)}][{_marks()}]*)"
+
+
+@cache
+def _marks() -> str:
+    return _ranges(_characters("M"))
+
+
+def _characters(*categories: str) -> Iterable[str]:
+    """All characters of Unicode in these categories, each given by its first letter, which takes 0.2 s."""
+    return (c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c)[0] in categories)
+
+
+def _ranges(characters: Iterable[str]) -> str:
+    """Characters in the order of their code points as the ranges of a regular expression."""
+    ranges: list[list[str]] = []
+    for character in characters:
+        if ranges and ord(character) == ord(ranges[-1][1]) + 1:
+            ranges[-1][1] = character
+        else:
+            ranges.append([character, character])
+    return "".join(f"{first}-{last}" for first, last in ranges)
 
 
 TOKENIZERS: dict[str, Tokenizer] = {"keras": keras, "unicode": unicode}

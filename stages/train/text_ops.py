@@ -4,16 +4,18 @@ Each gives the words that its namesake gives, character for character, from tabl
 TensorFlow's own tables are of another version, and it has no normal forms.
 """
 
+import html
 import sys
 import unicodedata
 from collections.abc import Callable
+from string import hexdigits
 from typing import NamedTuple
 from unicodedata import normalize
 
 import numpy as np
 import tensorflow as tf
 
-from stages.encoding.tokenizers import SEPARATORS
+from stages.encoding.tokenizers import HIDDEN, NAMES, REFERENCE, SEPARATORS, TAG, unspaced
 
 _CODES = sys.maxunicode + 1
 _PAGE = 128
@@ -40,6 +42,7 @@ def keras(text: tf.Tensor) -> tf.Tensor:
 
 def unicode(text: tf.Tensor) -> tf.Tensor:
     """Cut as `stages.encoding.tokenizers.unicode` does, but leave the words decomposed (NFD)."""
+    text = tf.strings.regex_replace(_without_html(text), unspaced(), r" \1 ")
     # The space keeps what begins a text from what ends the one before: below, all texts are one row of characters.
     decoded = tf.strings.unicode_decode(tf.strings.join([" ", text]), "UTF-8")
     # To decompose is to spell characters one by one, then to sort marks. What is case folded then is still decomposed.
@@ -55,6 +58,38 @@ TOKENIZERS = {
     "unicode": Tokenizer(unicode, lambda word: normalize("NFD", word)),
 }
 """By the name that params.yaml knows them by."""
+
+
+def _without_html(text: tf.Tensor) -> tf.Tensor:
+    """The texts as a browser shows them. U+0000 marks where something was left out, and cuts out each reference."""
+    text = tf.strings.regex_replace(text, r"\x00", " ")
+    text = tf.strings.regex_replace(tf.strings.regex_replace(text, HIDDEN, "\0"), TAG, " ")
+    text = tf.strings.regex_replace(text, f"({REFERENCE})", "\0\\1\0")
+    pieces = tf.raw_ops.StringSplitV2(input=text, sep="\0")
+    where = tf.where(tf.strings.regex_full_match(pieces.values, REFERENCE))
+    characters = _referred(tf.gather_nd(pieces.values, where))
+    shown = tf.tensor_scatter_nd_update(pieces.values, where, characters)
+    return tf.strings.unsorted_segment_join(shown, pieces.indices[:, 0], tf.size(text))
+
+
+def _referred(reference: tf.Tensor) -> tf.Tensor:
+    """The character that each reference stands for: (references,) strings."""
+    code = tf.gather([ord(html.unescape(name)) for name in NAMES], tf.argmax(reference[:, None] == NAMES, axis=1))
+    for base, number in ((10, "&#([0-9]+);"), (16, "&#[xX]([0-9a-fA-F]+);")):
+        code = tf.where(tf.strings.regex_full_match(reference, number), _number(reference, number, base), code)
+    # Browsers, and Python, take the C1 control characters for those of Windows-1252.
+    low = [ord(html.unescape(f"&#{number};") or " ") for number in range(160)]
+    code = tf.where(code < len(low), tf.gather(low, tf.minimum(code, len(low) - 1)), code)
+    return tf.strings.unicode_encode(code[:, None], "UTF-8")  # what is no character becomes U+FFFD, as in Python
+
+
+def _number(reference: tf.Tensor, pattern: str, base: int) -> tf.Tensor:
+    """The number, of seven digits at most, that a pattern finds in each string; anything where it does not match."""
+    padded = tf.strings.join(["0" * 7, tf.strings.regex_replace(reference, pattern, r"\1")])
+    characters = tf.io.decode_raw(tf.strings.substr(padded, -7, 7), tf.uint8, fixed_length=7)
+    values = [int(chr(byte), 16) if chr(byte) in hexdigits else 0 for byte in range(256)]
+    places = [base**place for place in reversed(range(7))]
+    return tf.reduce_sum(tf.gather(values, tf.cast(characters, tf.int32)) * places, axis=1)
 
 
 def _look_up(value: Callable[[str], int], code: tf.Tensor) -> tf.Tensor:

@@ -1,8 +1,14 @@
-"""The tokenizers against Keras's own, and against a cut character by character."""
+"""The tokenizers against Keras's own, against a cut character by character, and against Python's parser of HTML."""
 
+import html
 import random
+import re
+import string
 import sys
 import unicodedata
+from functools import cache
+from html.entities import name2codepoint
+from html.parser import HTMLParser
 
 import pytest
 
@@ -10,11 +16,11 @@ from stages.encoding import tokenizers as text
 
 SOME = (
     "aZ09 .,'_-\t\n\r\x00\x85\xa0\u2019"
-    + "éÀßİ\u0130\u0301\u093f\u200c\u200d\u00ad\ufe0fΣςЖ漢ก²½①\U0001d4b3\U0001e94b\U00010d24☃👍"
+    + "éÀßİ\u0130\u0301\u093f\u200c\u200d\u00ad\ufe0fΣςЖ漢々ー゙กัກិကု²½①\U0001d4b3\U0001e94b\U00010d24☃👍"
 )
 
 
-def samples(alphabet: str, count: int) -> list[str]:
+def samples(alphabet: str | list[str], count: int) -> list[str]:
     generator = random.Random(5)
     return ["".join(generator.choices(alphabet, k=generator.randint(0, 30))) for _ in range(count)]
 
@@ -36,9 +42,85 @@ def test_keras_lowers_and_cuts_at_ascii_only() -> None:
         assert text.keras(sample) == slow(sample)
 
 
+INLINE = re.findall(
+    "[a-z]+", "a abbr b big cite code del em font i ins mark s small span strike strong sub sup tt u wbr"
+)
+HTML = [
+    *"<>&;#/! ab3",
+    "<br />",
+    "<B>",
+    "</b >",
+    "<!--",
+    "-->",
+    "&amp;",
+    "&#39;",
+    "&#x27;",
+    "&#150;",
+    "&eacute;",
+    "&#1;",
+    "&#xD800;",
+    "&#9999999;",
+    "\0",
+]
+
+
 def slow_unicode(sample: str) -> list[str]:
     """The docstring of `unicode`, read out one character at a time."""
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", sample).casefold()).replace("\u2019", "'")
+    return slow_words(slow_shown(sample))
+
+
+def slow_shown(sample: str) -> str:
+    shown, place = "", 0
+    while place < len(sample):
+        seen, length = slow_next(sample[place:])
+        shown, place = shown + seen, place + length
+    return shown
+
+
+def slow_next(rest: str) -> tuple[str, int]:
+    """What a browser shows of a comment, tag, reference or character that a text begins with, and how long it is."""
+    if rest[0] not in "<&":
+        return rest[0], 1
+    if comment := next((start for start in ("<!-->", "<!--->") if rest.startswith(start)), None):
+        return "", len(comment)
+    if rest.startswith("<!--"):
+        return "", min((rest.index(end, 4) + len(end) for end in ("-->", "--!>") if end in rest[4:]), default=len(rest))
+    tag, closed, _ = rest[1:].partition(">")
+    if rest[0] == "<" and closed and "<" not in tag and tag[:1] in {*string.ascii_letters, "/", "!"}:
+        name = re.split("[ \t\r\n\f/]", tag.removeprefix("/"))[0].lower()
+        return "" if name in INLINE else " ", len(tag) + 2
+    name, closed, _ = rest[1:].partition(";")
+    base, digits = (string.hexdigits, name[2:]) if name[:2] in ("#x", "#X") else (string.digits, name[1:])
+    number = name[:1] == "#" and digits and set(digits) <= set(base) and len(name) <= 8
+    if rest[0] == "&" and closed and (number or name in {*name2codepoint, "apos"}):
+        return html.unescape(f"&{name};") or " ", len(name) + 2
+    return rest[0], 1
+
+
+@cache
+def unspaced() -> set[str]:
+    """The letters and numbers of the scripts without spaces, as TensorFlow's RE2 knows them, and some of no script.
+
+    Planes 2 and 3 belong to Han: Python may know newer characters there than RE2 does.
+    """
+    import tensorflow as tf
+
+    letters = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c)[0] in "LN"]
+    scripts = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+    in_script = tf.strings.regex_full_match(tf.constant(letters), scripts).numpy()
+    return {*"〆ー㆒㆓㆔㆕ｰﾞﾟ𝍲𝍳𝍴𝍵𝍶"}.union(
+        c for c, inside in zip(letters, in_script, strict=True) if inside or ord(c) >> 16 in (2, 3)
+    )
+
+
+def slow_words(sample: str) -> list[str]:
+    spaced = alone = ""
+    for c in sample:
+        if alone and unicodedata.category(c)[0] != "M":
+            spaced, alone = f"{spaced} ", ""
+        alone = c if c in unspaced() else alone
+        spaced += f" {c}" if c in unspaced() else c
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", spaced).casefold()).replace("\u2019", "'")
     kinds = "".join(unicodedata.category(c)[0] for c in folded)
     words: list[str] = []
     inside = joined = False
@@ -55,8 +137,41 @@ def slow_unicode(sample: str) -> list[str]:
 
 
 def test_unicode_is_what_it_says() -> None:
-    for sample in samples(SOME, 5000):
+    for sample in [*samples(SOME, 5000), *samples(HTML, 5000)]:
         assert text.unicode(sample) == slow_unicode(sample), ascii(sample)
+
+
+class Shown(HTMLParser):
+    """What is between the tags of a page, with a space where a tag is not within a line."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.shown = ""
+        self.feed(page)
+        self.close()
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.shown += "" if tag in INLINE else " "
+
+    def handle_endtag(self, tag: str) -> None:
+        self.shown += "" if tag in INLINE else " "
+
+
+def test_unicode_sees_a_page_as_a_parser_does() -> None:
+    pieces = [*"ab é", "'", "a < b", " <3 ", "AT&T", " & ", "<br />", "<br>", "<P class='x'>", "</p>", "<b>", "</B>"]
+    pieces += ['<a href="x?y=1&amp;z">', "</a>", "<!-- <br> hidden -->", "&lt;b&gt;", "&amp;amp;", "&#39;", "&#x2019;"]
+    pieces += ["&eacute;", "&nbsp;", "&#233;", "&#xE9;", "&#146;", "&hellip;", "&apos;", "\n"]
+    for page in samples(pieces, 3000):
+        assert text.unicode(page) == slow_words(Shown(page).shown), page
+
+
+def test_what_a_browser_shows() -> None:
+    assert text.unicode("good.<br /><br />Bad") == ["good", "bad"]
+    assert text.unicode("f<b>i</b>lm &amp; Tom&#39;s caf&eacute;&nbsp;&mdash;") == ["film", "tom's", "café"]
+    assert text.unicode("a < b, i <3 u > me, AT&T; &lt;br&gt;") == ["a", "b", "i", "3", "u", "me", "at", "t", "br"]
 
 
 def test_unicode_takes_every_character_for_what_it_is() -> None:
@@ -83,11 +198,17 @@ def test_ascii_takes_the_short_way_to_the_same_words() -> None:
         "한국어 영화",
         "nước việt",
         "ქართული",
-        "ภาษาไทย",
     ],
 )
 def test_words_of_any_script_are_kept_whole(sample: str) -> None:
     assert text.unicode(f"«{sample}»!") == sample.split(" ")
+
+
+@pytest.mark.parametrize(
+    "words", ["漢 字 か な が カ タ 々 2010 本 film 漢 x", "ภ า ษ า ไ ท ย ที่ นี่", "ພ າ ສ າ", "ខ្ មែ រ", "မြ န် မာ"]
+)
+def test_a_character_is_a_word_in_scripts_without_spaces(words: str) -> None:
+    assert text.unicode(words.replace(" ", "")) == words.split(" ")
 
 
 def test_what_reads_the_same_is_the_same() -> None:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from stages.download import encoder
 from stages.encoding import tokenizers as text
 from tests.download.test_encoder import decoded
-from tests.encoding.test_tokenizers import SOME, slow_unicode
+from tests.encoding.test_tokenizers import HTML, SOME, slow_unicode
 
 CUT = str.maketrans(
     '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\nABCDEFGHIJKLMNOPQRSTUVWXYZ', " " * 33 + " abcdefghijklmnopqrstuvwxyz"[1:]
 )
-ANY = st.text() | st.text(SOME)
+ANY = st.text() | st.text(SOME) | st.lists(st.sampled_from(HTML)).map("".join)
 
 
 @given(ANY)

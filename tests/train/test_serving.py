@@ -34,6 +34,7 @@ WORDS += [
     "x",
     "y\xa0z",
     "y",
+    "映",
     "z",
     "end\0",
 ]
@@ -42,11 +43,11 @@ EITHER = {
     "": [],
     " .\n!\t": [],
     "a film": ["a", "film"],
-    "It's<br />GRAND!": ["it's", "?", "grand"],
     "neither of these": ["?"],
 }
 KERAS = {
     **EITHER,
+    "It's<br />GRAND!": ["it's", "?", "grand"],
     "A FILM, a Film; 'film'": ["a", "film", "?"],
     "Ángela ÁNGELA ángela": ["Ángela", "ángela"],
     "x\r\ny\xa0z": ["x\r", "y\xa0z"],
@@ -55,12 +56,15 @@ KERAS = {
 }
 UNICODE = {
     **EITHER,
+    "It's<br />GRAND!": ["it's", "grand"],
     "A FILM, a Film; 'film'": ["a", "film"],
     "Ángela A\u0301NGELA": ["ángela"],
     "x\r\ny\xa0z": ["x", "y", "z"],
     "IT\u2019S in der Straße": ["it's", "?", "strasse"],
     "nu\u031bo\u031b\u0301c n\u01b0\u1edbc NU\u031bO\u0301\u031bC": ["nước"],
     "\u0301a_film — हिन्दी": ["a", "film", "हिन्दी"],
+    "A<br />fil<b>m</b> it&#39;s &amp; &lt;br&gt;": ["a", "film", "it's", "?"],
+    "映画x": ["映", "?", "x"],
 }
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from stages.encoding import tokenizers as text
 from stages.train import text_ops
+from tests.encoding.test_tokenizers import HTML, SOME, samples
 
 ALL = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) != "Cs"]
 ASSIGNED = [c for c in ALL if unicodedata.category(c) not in ("Cn", "Co")]
@@ -42,6 +43,14 @@ def test_characters_in_any_order_are_cut_as_by_the_tokenizer(name: str) -> None:
         for _ in range(5000)
     ]
     assert words(name, samples) == [text.TOKENIZERS[name](sample) for sample in samples]
+
+
+@pytest.mark.parametrize("name", ["keras", "unicode"])
+def test_html_is_cut_as_by_the_tokenizer(name: str) -> None:
+    numbers = [*range(300), 0xD7FF, 0xD800, 0xFDD0, 0xFFFE, 0x10FFFF, 0x110000]
+    references = [*text.NAMES, *(f"&#{number};" for number in numbers), *(f"&#X{number:x};" for number in numbers)]
+    pages = [*(f"x{reference}y" for reference in references), *samples([*HTML, *SOME], 5000)]
+    assert words(name, pages) == [text.TOKENIZERS[name](page) for page in pages]
 
 
 @pytest.mark.parametrize("name", ["keras", "unicode"])
