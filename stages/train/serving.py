@@ -4,6 +4,7 @@ It is put together here, a plain graph with words and weights for constants, bec
 `tf.saved_model.save` writes hold a random id, and numbers that depend on what the process did before.
 """
 
+import inspect
 from collections.abc import Callable
 
 import keras
@@ -88,7 +89,8 @@ def _frozen_layer(layer: keras.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
         kernel, bias = _constants(layer)
         return lambda inputs: exact.dense(inputs, kernel, bias, layer.activation)
     weights = [[each.numpy() for each in some] for some in (layer.trainable_variables, layer.non_trainable_variables)]
-    return lambda inputs: layer.stateless_call(*weights, inputs, training=False)[0]
+    options = {"training": False} if "training" in inspect.signature(layer.call).parameters else {}
+    return lambda inputs: layer.stateless_call(*weights, inputs, **options)[0]
 
 
 def _constants(layer: keras.layers.Dense) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

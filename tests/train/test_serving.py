@@ -104,6 +104,7 @@ def test_a_text_has_the_probability_of_its_words(
 def test_layers_other_than_dense_are_part_of_it(folder: Path) -> None:
     """Their weights too: the batch's moments that BatchNormalization has learned."""
     layers = [keras.layers.Dense(8, use_bias=False), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
+    layers += [keras.layers.LayerNormalization(), keras.layers.ReLU()]  # which are called without `training`
     model = keras.Sequential([keras.Input((len(WORDS),)), *layers, keras.layers.Dense(1, "sigmoid")])
     model.compile("adam", "binary_crossentropy")
     rows = dense(list(KERAS.values()))
