@@ -1,15 +1,16 @@
-"""Stage `train`: fits the network on a hold-out split, then a fresh one on all training rows."""
+"""Stage `train`: fits the network with a hold-out, then a new network on all training rows."""
 
 import os
 
-# TensorFlow reads these variables when it is imported. They switch off log messages and oneDNN's kernels (the matrix
-# product too), whose last bits differ from processor to processor. They also set one thread: the operations of a step
-# are so small that handing them from thread to thread costs more than it gains. Values that are already set stay.
+# TensorFlow reads these variables when it is imported. Variables that are already set keep their values.
 for _name, _value in {
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    # The results of oneDNN, and of its matrix product, differ between processors in the last bits.
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL": "0",
-    "TF_NUM_INTEROP_THREADS": "1",
+    # One thread for each of the two graphs that run at the same time: one trains, the other validates. The operations
+    # of a step are so small that more threads would make it slower.
+    "TF_NUM_INTEROP_THREADS": "2",
     "TF_NUM_INTRAOP_THREADS": "1",
 }.items():
     os.environ.setdefault(_name, _value)

@@ -1,11 +1,11 @@
-"""The training loop: what `model.fit` does, on sparse rows and without Python between steps."""
+"""The training loop. It does what Keras's `fit` does, on sparse rows, and a TensorFlow graph loops over the batches."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
-from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from operator import itemgetter
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -18,25 +18,27 @@ from stages.train import exact, rows, sparse
 from stages.train.rows import RowRange
 from stages.train.sparse import Blocks
 
+_T = TypeVar("_T")
+
 
 def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
-    """Update the network's metrics with one batch."""
-    _measure(network, index, value, label, training=False)
+    """Update the metrics of the network with one batch."""
+    _update_metrics(network, index, value, label, training=False)
 
 
 def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
-    """Take one step of the optimizer on one batch, in a graph; update the network's metrics before it."""
+    """Update the metrics of the network with one batch, then its weights. This works only in a graph."""
     variables = network.trainable_variables
     with tf.compat.v1.get_default_graph().gradient_override_map(exact.GRADIENTS):
-        loss = _measure(network, index, value, label, training=True)
+        loss = _update_metrics(network, index, value, label, training=True)
     gradients = tf.gradients(loss, [variable.value for variable in variables])
     network.optimizer.apply(gradients, variables)
 
 
-def _measure(
+def _update_metrics(
     network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor, *, training: bool
 ) -> tf.Tensor:
-    """Update the network's metrics with one batch, and return its loss, (), as Keras's `train_step` does."""
+    """Update the metrics with one batch, as Keras's `train_step` does, and return the loss of the batch, ()."""
     size = tf.shape(label)[0]
     outputs = sparse.apply(network, index, value, size, training=training)
     loss = network.compute_loss(y=label, y_pred=outputs)
@@ -47,46 +49,10 @@ def _measure(
     return loss
 
 
-def _each_batch(step: Callable[..., object], network: keras.Sequential, blocks: Blocks, batch_size: int) -> None:
-    """Take a step for every batch, in a loop in the graph."""
-
-    def take(batch: tf.Tensor) -> tf.Tensor:
-        label = blocks.label[batch * batch_size : (batch + 1) * batch_size]
-        step(network, blocks.index[batch], blocks.value[batch], label)
-        return batch + 1
-
-    tf.while_loop(lambda batch: batch < tf.shape(blocks.index)[0], take, [tf.constant(0)])
-
-
-def _logs(network: keras.Sequential) -> dict[str, float]:
-    return {name: float(value) for name, value in network.get_metrics_result().items()}
-
-
-class _Pass(NamedTuple):
-    """Some rows, and what they are for."""
-
-    epoch: int
-    validation: bool
-    blocks: Blocks
-
-
-_T = TypeVar("_T")
-
-
-def _ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """Yield what an iterator yields, made in another thread while the ones before are in use."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        # Two, so that an epoch's rows are laid out while the rows before the hold-out train, not only during it.
-        coming = deque(thread.submit(next, items, None) for _ in range(2))
-        while (item := coming.popleft().result()) is not None:
-            coming.append(thread.submit(next, items, None))
-            yield item
-
-
 class Trainer:
-    """Trains a compiled network, and after `reset` trains it again from its first weights.
+    """Trains a compiled network. After `reset`, it trains the network again from its first weights.
 
-    One network serves the hold-out run and the final fit, so that TensorFlow traces the loop only once.
+    The hold-out run and the final fit share one trainer, so that TensorFlow traces the graph only once.
     """
 
     def __init__(self, network: keras.Sequential, settings: Train) -> None:
@@ -94,63 +60,119 @@ class Trainer:
         self.network = network
         self._settings = settings
         self._state = [*network.variables, *network.optimizer.variables]
-        self._fresh = [variable.numpy() for variable in self._state]
-        self._train = self._in_graph(train_step)
-        self._test = self._in_graph(test_step)
+        self._first_state = [variable.numpy() for variable in self._state]
+        # Another thread validates this copy while the network trains in the next epoch.
+        self._copy = _clone(network)
+        self._train = self._graph(train_step, network)
+        self._test = self._graph(test_step, self._copy)
 
     def reset(self) -> None:
-        """Put the network and its optimizer back to how they were given."""
-        for variable, value in zip(self._state, self._fresh, strict=True):
-            variable.assign(value)
+        """Set the network and its optimizer back to the state in which the trainer got them."""
+        _assign(self._state, self._first_state)
 
     def fit(self, ranges: list[RowRange], epochs: int, holdout: Sequence[RowRange] = ()) -> pd.DataFrame:
-        """Train for some epochs, on the rows in a new order each time, and print a line for each.
+        """Train for some epochs, with the rows in a new order in each, and print a line per epoch.
 
         Args:
             ranges: the rows to train on.
-            epochs: how often to go through them.
-            holdout: rows to validate on after every epoch.
+            epochs: the number of passes over these rows.
+            holdout: the rows to validate on after each epoch.
 
         Returns:
-            A row per epoch, with what Keras's `fit` logs: `epoch` (from 1), `loss`, `binary_accuracy` and, with a
-            hold-out, `val_loss` and `val_binary_accuracy`. Training values are means over the epoch's batches, each
-            taken before the batch's step.
+            One row per epoch, with the values that Keras's `fit` logs: `epoch` (from 1), `loss`, `binary_accuracy` and,
+            with a hold-out, `val_loss` and `val_binary_accuracy`. Training values are means over the batches of the
+            epoch, each computed before its step.
+
+        Raises:
+            UserError: the loss of an epoch is not finite. It is raised when the next epoch has ended.
         """
-        history: list[dict[str, float]] = []
-        for epoch, passes in groupby(_ahead(self._passes(ranges, epochs, list(holdout))), key=attrgetter("epoch")):
-            logs: dict[str, float] = {}
-            for validation, blocks in groupby(passes, key=attrgetter("validation")):
-                self.network.reset_metrics()
-                for each in blocks:
-                    (self._test if validation else self._train)(*each.blocks)
-                logs |= {f"val_{name}" if validation else name: value for name, value in _logs(self.network).items()}
-            if not np.isfinite(list(logs.values())).all():
-                raise UserError(
-                    f"{PARAMS}: training diverged in epoch {epoch}, {logs}; expected numbers: lower "
-                    f"train.learning_rate, which is {self._settings.learning_rate}, or try another train.optimizer"
-                )
-            values = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
-            say(f"epoch {epoch:{len(str(epochs))}}/{epochs}  {values}")
-            history.append({"epoch": epoch, **logs})
-        return pd.DataFrame(history)
+        kept = list(self._blocks(holdout)) if len(holdout) == 1 else []  # the same blocks in each epoch
+        history: list[Future[dict[str, float]]] = []
 
-    def _passes(self, ranges: list[RowRange], epochs: int, holdout: list[RowRange]) -> Iterator[_Pass]:
-        """All that `fit` goes through: for each epoch the rows in a new order, then the hold-out in its own."""
-        size, generator = self._settings.batch_size, np.random.default_rng(self._settings.seed)
-        kept: list[Blocks] = []  # of a hold-out in one piece, which is the same every time
+        def validate(epoch: int, logs: dict[str, float]) -> dict[str, float]:
+            if holdout:
+                values = _run(self._test, self._copy, kept or self._blocks(holdout))
+                logs |= {f"val_{name}": value for name, value in values.items()}
+            self._report(epoch, epochs, logs)
+            return {"epoch": epoch, **logs}
+
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            for epoch, batches in groupby(_prefetch(self._epochs(ranges, epochs)), key=itemgetter(0)):
+                logs = _run(self._train, self.network, map(itemgetter(1), batches))
+                if history:
+                    history[-1].result()  # until then, the copy is in use
+                _assign(self._copy.variables, self.network.variables)
+                history.append(thread.submit(validate, epoch, logs))
+        return pd.DataFrame([each.result() for each in history])
+
+    def _report(self, epoch: int, epochs: int, logs: dict[str, float]) -> None:
+        """Print the line of an epoch, or end a run that has diverged."""
+        if not np.isfinite(list(logs.values())).all():
+            raise UserError(
+                f"{PARAMS}: training diverged in epoch {epoch}, {logs}; expected finite numbers: lower "
+                f"train.learning_rate, which is {self._settings.learning_rate}, or try another train.optimizer"
+            )
+        values = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        say(f"epoch {epoch:{len(str(epochs))}}/{epochs}  {values}")
+
+    def _epochs(self, ranges: Sequence[RowRange], epochs: int) -> Iterator[tuple[int, Blocks]]:
+        """Yield the number of each epoch with its shuffled rows, some thousand rows at a time."""
+        generator = np.random.default_rng(self._settings.seed)
         for epoch in range(1, epochs + 1):
-            for features in rows.batches(ranges, size, generator):
-                yield _Pass(epoch, False, sparse.blocks(features, size))
-            judged = kept or (sparse.blocks(features, size) for features in rows.batches(holdout, size))
-            kept = list(judged) if len(holdout) == 1 else []
-            for blocks in kept or judged:
-                yield _Pass(epoch, True, blocks)
+            for blocks in self._blocks(ranges, generator):
+                yield epoch, blocks
 
-    def _in_graph(self, step: Callable[..., object]) -> Callable[..., None]:
-        """A function of `Blocks` that takes a step for every batch, traced once for any number of rows."""
+    def _blocks(self, ranges: Sequence[RowRange], generator: np.random.Generator | None = None) -> Iterator[Blocks]:
         size = self._settings.batch_size
-        # Without autograph, which writes files to TMPDIR that stay there when the process is killed.
-        graph: Callable[..., None] = tf.function(
-            lambda *rows: _each_batch(step, self.network, Blocks(*rows), size), sparse.SPEC, autograph=False
-        )
+        return (sparse.blocks(features, size) for features in rows.batches(ranges, size, generator))
+
+    def _graph(self, step: Callable[..., object], network: keras.Sequential) -> Callable[..., None]:
+        """Return a function of `Blocks` that takes a step for each batch. It is traced once for any number of rows."""
+        size = self._settings.batch_size
+
+        def steps(*arguments: tf.Tensor) -> None:
+            index, value, label = arguments
+
+            def take(batch: tf.Tensor) -> tf.Tensor:
+                step(network, index[batch], value[batch], label[batch * size : (batch + 1) * size])
+                return batch + 1
+
+            tf.while_loop(lambda batch: batch < tf.shape(index)[0], take, [tf.constant(0)])
+
+        # Without autograph, which writes files to TMPDIR. They would stay there if the process were killed.
+        graph: Callable[..., None] = tf.function(steps, sparse.SPEC, autograph=False)
         return graph
+
+
+def _clone(network: keras.Sequential) -> keras.Sequential:
+    """Return a compiled copy of a network, with its own weights and metrics."""
+    clone = keras.models.clone_model(network)
+    clone.compile_from_config(network.get_compile_config())
+    for layer, copy in zip(network.layers, clone.layers, strict=True):
+        # To assign the variables is not enough: an adapted Normalization layer computes with values derived from them.
+        state: dict[str, Any] = {}
+        layer.save_own_variables(state)
+        copy.load_own_variables(state)
+    return clone
+
+
+def _run(graph: Callable[..., None], network: keras.Sequential, several: Iterable[Blocks]) -> dict[str, float]:
+    """Take a step for each batch, and return the network's metrics over all of them."""
+    network.reset_metrics()
+    for blocks in several:
+        graph(*blocks)
+    return {name: float(value) for name, value in network.get_metrics_result().items()}
+
+
+def _assign(variables: Sequence[keras.Variable], values: Sequence[object]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _prefetch(items: Iterator[_T]) -> Iterator[_T]:
+    """Yield the items of an iterator. Another thread computes the next two in advance."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = deque(thread.submit(next, items, None) for _ in range(2))
+        while (item := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, items, None))
+            yield item

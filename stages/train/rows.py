@@ -1,18 +1,19 @@
-"""Rows of the features, read part by part, so that they need not fit in memory together."""
+"""The rows of the features. They are read part by part, because all parts together may not fit in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.contracts.features import Features, feature_parts, read_labels, read_part
 from stages.params import PARAMS
 
-_AT_A_TIME = 4096
-"""Rows laid out together, or one batch where that is more: few enough to stay in the processor's cache."""
+_ROWS_AT_A_TIME = 4096
+"""Few enough to stay in the cache of the processor. A larger batch is yielded whole."""
 
 
 @dataclass(frozen=True)
@@ -28,52 +29,51 @@ class RowRange:
 
 
 def split_rows(split: str) -> list[RowRange]:
-    """All rows of a split, a row_range for each part."""
+    """Return all rows of a split, as one range per part."""
     return [RowRange(part, 0, len(read_labels(part))) for part in feature_parts(split)]
 
 
-def num_rows(ranges: list[RowRange]) -> int:
-    """How many rows there are."""
+def num_rows(ranges: Sequence[RowRange]) -> int:
+    """Return the number of rows in all ranges."""
     return sum(map(len, ranges))
 
 
-def hold_out(ranges: list[RowRange], rows: int) -> tuple[list[RowRange], list[RowRange]]:
-    """Cut off the first `rows` rows: (hold-out, rest)."""
+def hold_out(ranges: Sequence[RowRange], rows: int) -> tuple[list[RowRange], list[RowRange]]:
+    """Split the ranges into the first `rows` rows, which are the hold-out, and the rest."""
     if rows >= num_rows(ranges):
         raise UserError(
             f"{PARAMS}: train.holdout_rows is {rows}; expected fewer than the {num_rows(ranges)} training rows, "
-            f"{num_rows(ranges) * 2 // 5}, say"
+            f"for example {num_rows(ranges) * 2 // 5}"
         )
     first, rest = [], []
-    for row_range in ranges:
-        cut = row_range.start + min(rows, len(row_range))
-        first.append(RowRange(row_range.part, row_range.start, cut))
-        rest.append(RowRange(row_range.part, cut, row_range.stop))
+    for each in ranges:
+        cut = each.start + min(rows, len(each))
+        first.append(RowRange(each.part, each.start, cut))
+        rest.append(RowRange(each.part, cut, each.stop))
         rows -= len(first[-1])
-    return [row_range for row_range in first if len(row_range)], [row_range for row_range in rest if len(row_range)]
+    return list(filter(len, first)), list(filter(len, rest))
 
 
-def batches(ranges: list[RowRange], size: int, generator: np.random.Generator | None = None) -> Iterator[Features]:
-    """Read the ranges one after the other, in whole batches, some thousand rows at a time.
+def batches(ranges: Sequence[RowRange], size: int, generator: np.random.Generator | None = None) -> Iterator[Features]:
+    """Read the ranges one after the other, and yield some thousand rows at a time.
 
-    Rows that do not fill a batch wait for the next row_range; only the last batch of all may be short.
+    Rows at the end of a range that do not fill a batch are joined to the next range.
 
     Args:
-        ranges: the rows.
-        size: rows in a batch.
-        generator: shuffles the ranges, and the rows within each; without it they come in order.
+        ranges: the rows to read.
+        size: the number of rows in a batch.
+        generator: shuffles the ranges, and the rows within each range. Without it, all come in order.
 
     Yields:
-        Rows that `size` divides, except for the last.
+        A number of rows that `size` divides. Only the last ones may be any number.
     """
-    order = generator.permutation(len(ranges)) if generator else range(len(ranges))
-    step = max(_AT_A_TIME // size, 1) * size
+    step = max(_ROWS_AT_A_TIME // size, 1) * size
     left, waiting = num_rows(ranges), None
-    for number in order:
-        row_range = ranges[number]
-        within = row_range.start + (generator.permutation(len(row_range)) if generator else np.arange(len(row_range)))
-        for start in range(0, len(row_range), step):
-            features = read_part(row_range.part)[within[start : start + step]]
+    for number in _order(len(ranges), generator):
+        part, start = read_part(ranges[number].part), ranges[number].start
+        within = start + _order(len(ranges[number]), generator)
+        for some in range(0, len(within), step):
+            features = part[within[some : some + step]]
             if waiting:
                 features = _join(waiting, features)
             cut = len(features) if len(features) == left else len(features) // size * size
@@ -81,6 +81,10 @@ def batches(ranges: list[RowRange], size: int, generator: np.random.Generator | 
             left -= cut
             if cut:
                 yield features
+
+
+def _order(count: int, generator: np.random.Generator | None) -> NDArray[np.int64]:
+    return generator.permutation(count) if generator else np.arange(count)
 
 
 def _join(first: Features, then: Features) -> Features:

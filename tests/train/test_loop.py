@@ -92,11 +92,14 @@ def test_any_keras_layer_may_follow_the_first(settings: Train) -> None:
 
     def build() -> keras.Sequential:
         keras.utils.set_random_seed(settings.seed)
+        adapted = keras.layers.Normalization()
+        adapted.adapt(np.random.default_rng(3).normal(0.5, 2, (100, 24)))
         made = keras.Sequential(
             [
                 keras.Input((COLUMNS,)),
                 keras.layers.Dense(24, use_bias=False),
                 keras.layers.BatchNormalization(),
+                adapted,
                 keras.layers.Activation("relu"),
                 keras.layers.Dropout(0.2),
                 keras.layers.Dense(48, "tanh", activity_regularizer="l2"),
@@ -137,7 +140,7 @@ def test_no_operation_depends_on_the_make_of_the_processor(settings: Train, opti
     write_features(features(100), "train", 1)
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
     context.enable_run_metadata()
-    trainer.fit(rows.split_rows("train"), 1)
+    trainer.fit(rows.split_rows("train"), 1, rows.split_rows("train"))
     graphs = [function.post_optimization_graph for function in context.export_run_metadata().function_graphs]
     context.disable_run_metadata()
     nodes = [node for graph in graphs for node in graph.node]

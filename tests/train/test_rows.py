@@ -31,7 +31,7 @@ def seen(batches: list[Features]) -> list[int]:
 def test_rows_come_in_order_and_only_the_last_batch_is_short(
     folder: Path, monkeypatch: pytest.MonkeyPatch, parts: int, at_a_time: int
 ) -> None:
-    monkeypatch.setattr(rows, "_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(rows, "_ROWS_AT_A_TIME", at_a_time)
     write_features(numbered(103), "train", parts)
     batches = list(rows.batches(rows.split_rows("train"), 8))
     assert seen(batches) == list(range(103))
