@@ -7,12 +7,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from ruamel.yaml import YAML
 
 from stages import console
 from stages.contracts.reviews import RAW
 from stages.download import __main__ as download
-from tests.conftest import ROOT, files_settings
+from tests.conftest import write_params
 
 FOLDER = Path(__file__).parents[1] / "cases"
 CASES: list[dict[str, Any]] = json.loads((FOLDER / "cases.json").read_text(encoding="utf-8"))
@@ -21,11 +20,9 @@ CASES: list[dict[str, Any]] = json.loads((FOLDER / "cases.json").read_text(encod
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_case(case: dict[str, Any], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(FOLDER, folder / "data/own")
-    yaml = YAML()
-    params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"sources": ["files", "synthetic"], "tokenizer": case.get("tokenizer", "keras")}
-    params["data"]["files"] = files_settings(folder="data/own", train=case["file"], **case["set"]).model_dump()
-    yaml.dump(params, folder / "params.yaml")
+    data = {"sources": ["files", "synthetic"], "tokenizer": case.get("tokenizer", "keras")}
+    files = {"folder": "data/own", "train": case["file"], "test_share": 0.25, **case["set"]}
+    write_params(folder, {"data": {**data, "files": files}})
     if "refused" in case:
         with pytest.raises(console.UserError) as caught:
             download.main()
