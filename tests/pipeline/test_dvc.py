@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import scipy.sparse
 from ruamel.yaml import YAML
 
 from tests.evaluate.test_metrics import by_scikit_learn
@@ -101,6 +103,26 @@ print(float(keras.models.load_model("models/model.keras").predict(row, verbose=0
     )  # fmt: skip
     predictions = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
     assert float(done.stdout) == pytest.approx(predictions.column("probability")[7].as_py(), abs=1e-6)
+
+
+@pytest.mark.parametrize("program", [["stages.predict", "a fine film"], ["stages.evaluate"]])
+def test_only_training_needs_tensorflow(clone: Clone, program: list[str]) -> None:
+    done = clone.run(sys.executable, "-X", "importtime", "-m", *program)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "numpy" in imported
+    assert not imported & {"tensorflow", "keras"}
+
+
+def test_a_layer_that_only_keras_has_works_and_that_is_said(clone: Clone) -> None:
+    source = clone.folder / "stages" / "train" / "network.py"
+    last = "    network.add(keras.layers.Dense(1, "
+    assert source.read_text().count(last) == 1
+    source.write_text(source.read_text().replace(last, f"    network.add(keras.layers.LayerNormalization())\n{last}"))
+    assert "LayerNormalization" in clone.dvc("repro")
+    predictions = pq.read_table(clone.folder / "results" / "predictions.parquet").column("probability").to_numpy()
+    rows = scipy.sparse.load_npz(clone.folder / "data/features/test/part-00000.npz").toarray()
+    expected = keras.models.load_model(clone.folder / "models/model.keras").predict(rows, verbose=0)[:, 0]
+    np.testing.assert_allclose(predictions, expected, atol=1e-6)
 
 
 def test_best_takes_the_epoch_of_the_lowest_validation_loss(clone: Clone) -> None:
