@@ -1,4 +1,4 @@
-"""What the report shows of reviews: the words with the largest effect, and example reviews."""
+"""Find the words with the largest effect and example reviews, for the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ from stages.inference.attribution import LEAST, leave_one_out
 from stages.inference.network import Network
 
 _LOOKED_AT = 2000
-"""Test reviews in which the effects of words are measured."""
+"""The number of test reviews in which the effects of words are measured."""
 _FEWEST = 20
-"""Reviews that must hold a word for its mean effect to be listed."""
+"""A word is only listed if at least this many reviews contain it."""
 _LISTED = 15
-"""Words listed for each class."""
+"""The number of words listed for each class."""
 _MARKED = 12
-"""Words marked in a review."""
+"""The number of words marked in a review."""
 _LONGEST = 1000
-"""Words shown of a review; a few in a thousand of IMDB's reviews are longer."""
+"""The number of words shown of a review. A few in a thousand of IMDB's reviews are longer."""
 
 
 @dataclass(frozen=True)
 class WordEffect:
-    """The effect of a word on the log-odds of the reviews that hold it."""
+    """The effect of a word on the log-odds of the reviews that contain it."""
 
     word: str
     log_odds: float
-    """Mean over those reviews: above 0 towards positive."""
+    """The mean over these reviews. A positive value makes positive more likely."""
     reviews: int
 
 
@@ -43,18 +43,18 @@ class TopWords:
     positive: list[WordEffect]
     negative: list[WordEffect]
     rows: int
-    """Reviews in which the effects were measured."""
+    """The number of reviews in which the effects were measured."""
     fewest: int = _FEWEST
-    """The least number of reviews that hold a listed word."""
+    """A listed word is in at least this many reviews."""
 
 
 def top_words(matrix: scipy.sparse.csr_matrix, effects: NDArray[np.float64], words: Sequence[str]) -> TopWords:
-    """Find the words with the largest effect for each class, on average over the reviews that hold them.
+    """Find the words with the largest mean effect for each class, over the reviews that contain them.
 
     Args:
         matrix: (rows, columns) CSR.
         effects: (entries,) of `stages.inference.attribution.leave_one_out` for this matrix.
-        words: what each column stands for.
+        words: the word of each column.
     """
     held = np.bincount(matrix.indices, minlength=matrix.shape[1])
     mean = np.bincount(matrix.indices, effects, minlength=matrix.shape[1]) / np.maximum(held, 1)
@@ -70,14 +70,14 @@ def top_words(matrix: scipy.sparse.csr_matrix, effects: NDArray[np.float64], wor
 
 
 def choose_rows(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
-    """Choose example rows: the surest right answers and mistakes, two of each class, and the most doubtful rows.
+    """Choose example rows: the surest right and wrong predictions, two per class, and the three most doubtful rows.
 
     Args:
         labels: (rows,) 0 or 1.
-        probabilities: (rows,) that each row is positive; above 0.5 the answer is positive.
+        probabilities: (rows,) that the row is positive. Above 0.5, positive is predicted.
 
     Returns:
-        Rows by title: the surest first, or the most doubtful; fewer where there are no more.
+        The rows by title, with the surest or the most doubtful first. There may be fewer of them.
     """
     answers = probabilities > 0.5
     right = answers == (labels > 0.5)
@@ -95,11 +95,11 @@ def choose_rows(labels: NDArray[np.float32], probabilities: NDArray[np.float32])
 
 @dataclass(frozen=True)
 class Word:
-    """A word where it stands in a review."""
+    """A word at its place in a review."""
 
     text: str
     log_odds: float = 0.0
-    """How far leaving out all its occurrences would move the answer; 0 where that is not worth a mark."""
+    """The effect of the word, or 0 if it is too small for a mark."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,15 @@ class Example:
 
     row: int
     positive: bool
-    """Its label."""
+    """The label."""
     probability: float
-    """Of positive."""
+    """The probability that it is positive."""
     words: list[Word]
-    """In reading order."""
+    """The words in reading order."""
     strongest: list[Word]
-    """Those with a mark, each once, the strongest first."""
+    """The marked words, each once, with the strongest first."""
     left_out: int
-    """Words after the last of `words`."""
+    """The number of words after the last of `words`."""
 
 
 def describe(
@@ -127,13 +127,13 @@ def describe(
     effects: NDArray[np.float64],
     words: Sequence[str],
 ) -> dict[str, list[Example]]:
-    """Put the chosen reviews into words.
+    """Describe the chosen reviews in words.
 
     Args:
         chosen: rows by title, as `choose_rows` returns them.
         probabilities: (rows,) of the whole split.
         reviews: the chosen reviews, in the order of `chosen`.
-        matrix: the same as features, (reviews, columns) CSR.
+        matrix: the multi-hot rows of these reviews, (reviews, columns) CSR.
         effects: (entries,) of `stages.inference.attribution.leave_one_out` for `matrix`.
         words: the vocabulary: word r - 1 has rank r.
     """
@@ -163,14 +163,14 @@ def describe(
 
 
 def _marks(columns: NDArray[np.int32], effects: NDArray[np.float64]) -> dict[int, float]:
-    """The columns whose words move one answer most, the strongest first, with their log-odds."""
+    """Return the columns with the largest effects in a review, the strongest first, with their log-odds."""
     strongest = np.argsort(-np.abs(effects), kind="stable")
     worth = (columns[strongest] >= len(vocabulary.SPECIAL)) & (np.abs(effects[strongest]) >= LEAST)
     return {int(columns[entry]): float(effects[entry]) for entry in strongest[worth][:_MARKED]}
 
 
 def find_top_words(network: Network) -> TopWords:
-    """Find the words with the largest effect in the first reviews of the test split, all in one part."""
+    """Find the words with the largest effect in the first reviews of the first part of the test split."""
     first = read_part(feature_parts("test")[0]).matrix[:_LOOKED_AT]
     return top_words(first, leave_one_out(network, first), read_columns().words)
 
@@ -181,7 +181,7 @@ def find_examples(
     """Find example reviews in the test split, and describe them in words.
 
     Raises:
-        UserError: data/raw holds other reviews or words than data/features was made of.
+        UserError: data/raw and data/features come from two different runs.
     """
     chosen = choose_rows(labels, probabilities)
     numbers = np.concatenate(list(chosen.values()))

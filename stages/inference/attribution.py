@@ -1,4 +1,4 @@
-"""Attributions: how much each word of a review speaks for positive, and how much for negative."""
+"""Attributions: the effect of each word of a review on the log-odds that the review is positive."""
 
 import numpy as np
 import scipy.sparse
@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 from stages.inference.network import Network
 
 LEAST = 0.005
-"""Log-odds: the smallest effect of a word that is shown, with two decimals."""
+"""The smallest effect that is shown, in log-odds. It rounds to 0.01."""
 
 
 def leave_one_out(network: Network, matrix: scipy.sparse.csr_matrix) -> NDArray[np.float64]:
-    """How far the log-odds of positive fall when a review loses one column, for each column of each review.
+    """Return how much lower the log-odds of positive are without a column, for each column of each review.
 
-    The first product is not computed anew for each column: what the column added to it is subtracted. So the time grows
-    with the entries of the matrix, not with the columns of the network.
+    The first product is computed once per review. For each column, the contribution of the column is subtracted. So the
+    time grows with the entries of the matrix.
 
     Args:
         network: a trained network.
         matrix: (rows, columns) float32 CSR.
 
     Returns:
-        (entries,) in the order of `matrix.data`: above 0 for a word that speaks for positive in its review.
+        (entries,) in the order of `matrix.data`. A positive value means that the word makes positive more likely.
     """
     columns, place = np.unique(matrix.indices, return_inverse=True)
     kernel = network.kernel[columns].astype(np.float64)

@@ -1,8 +1,8 @@
 """The forward pass of a trained network on sparse rows, without TensorFlow.
 
-The first product, of CSR rows and the kernel of the first Dense layer, is SciPy's in float32: it adds a row's terms in
-the order of their columns on every processor. All after it is computed in float64 (`stages.inference.layers`), and the
-probability is rounded to float32. So a row's probability has the same bits alone and among others.
+SciPy multiplies the CSR rows by the kernel of the first Dense layer in float32. It adds the terms of a row in the order
+of their columns, on every processor. All other layers are computed in float64 (`stages.inference.layers`), and the
+probability is rounded to float32. So the probability of a row has the same bits alone and among others.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from stages.inference.layers import Layer, NotInNumPy, Step, Weights
 from stages.storage import checked_read, require
 
 _VALUES = 1 << 15
-"""Outputs of the widest layer that are computed at a time: few enough to stay in the processor's cache."""
+"""The number of outputs of the widest layer that are computed at a time. They fit into the cache of the processor."""
 
 
 @dataclass(frozen=True)
@@ -38,25 +38,25 @@ class Network:
     """
 
     deviation: NDArray[np.float32] | None
-    """(columns,) or (1,): what a `Normalization` layer in front divides the columns by; None without one."""
+    """(columns,) or (1,): the divisor of the columns in a `Normalization` layer in front, or None without this layer."""
     unit_length: bool
     """Whether a `UnitNormalization` layer in front scales each row to length 1."""
     kernel: NDArray[np.float32]
     """(columns, units) of the first Dense layer."""
     steps: Sequence[Step]
-    """What follows the first product, from (rows, units) to (rows, 1)."""
+    """The steps after the first product, from (rows, units) to (rows, 1)."""
     widest: int
-    """Units of the widest layer."""
+    """The number of units of the widest layer."""
     loss: Any
-    """The loss it was compiled with, as its configuration has it, for `stages.inference.losses.per_row`."""
+    """The loss in the configuration of the network, for `stages.inference.losses.per_row`."""
 
     @property
     def columns(self) -> int:
-        """How many columns a row has."""
+        """The number of columns of a row."""
         return len(self.kernel)
 
     def predict(self, matrix: scipy.sparse.csr_matrix) -> NDArray[np.float32]:
-        """The probability that each row is positive, (rows,) float32, from (rows, columns) float32 CSR."""
+        """Return the probability that each row is positive, (rows,) float32, given (rows, columns) float32 CSR."""
         probabilities = np.empty(matrix.shape[0], np.float32)
         for some in self.slices(len(probabilities)):
             rows = self.normalize(matrix[some])
@@ -65,14 +65,14 @@ class Network:
         return probabilities
 
     def normalize(self, matrix: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
-        """What a `Normalization` layer in front makes of rows."""
+        """Return the output of a `Normalization` layer in front."""
         if self.deviation is None:
             return matrix
         values = matrix.data / np.broadcast_to(self.deviation, self.columns)[matrix.indices]
         return scipy.sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)
 
     def row_squares(self, rows: scipy.sparse.csr_matrix) -> NDArray[np.float64]:
-        """The sum of the squares of each row, (rows,), for `scale`: zeros where it does not need them."""
+        """Return the sum of the squares of each row, (rows,), for `scale`, or zeros if it does not need them."""
         if not self.unit_length:
             return np.zeros(rows.shape[0])
         row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
@@ -82,16 +82,16 @@ class Network:
         return squares
 
     def scale(self, sums: Units, squares: NDArray[np.float64]) -> Units:
-        """What products with the first kernel are, after a `UnitNormalization` layer in front has scaled the rows.
+        """Return the products with the first kernel as if a `UnitNormalization` layer had scaled the rows before.
 
         Args:
-            sums: (rows, units) products of the rows as they were before that layer.
+            sums: (rows, units) products of the rows before this layer.
             squares: (rows,) sums of the squares of these rows.
         """
         return sums * layers.inverse_length(squares)[:, None] if self.unit_length else sums
 
     def log_odds(self, sums: Units) -> NDArray[np.float64]:
-        """The log-odds of positive, (rows,), given the (rows, units) products with the first kernel."""
+        """Return the log-odds of positive, (rows,), given the (rows, units) products with the first kernel."""
         *before, last = self.steps
         if last is activations.sigmoid:
             return _through(before, sums)[:, 0]
@@ -99,7 +99,7 @@ class Network:
         return np.log(probabilities) - np.log1p(-probabilities)
 
     def slices(self, rows: int) -> Iterator[slice]:
-        """Cut rows into as many at a time as stay in the processor's cache."""
+        """Split rows into slices whose outputs fit into the cache of the processor."""
         step = max(_VALUES // self.widest, 1)
         return (slice(start, start + step) for start in range(0, rows, step))
 
@@ -117,11 +117,11 @@ def read(columns: Columns, path: Path = MODEL) -> Network:
     bits of such a layer may depend on the other rows.
 
     Args:
-        columns: what the columns of the network's rows stand for.
+        columns: the columns of the features.
         path: the .keras file.
 
     Raises:
-        UserError: the file is missing or damaged, the network was trained on other columns, or is not one for sparse
+        UserError: the file is missing or damaged, or the network was trained on other columns or cannot take sparse
             rows.
     """
     file = read_model(columns, path)
@@ -133,7 +133,7 @@ def read(columns: Columns, path: Path = MODEL) -> Network:
 
 
 def _network(file: KerasFile) -> Network:
-    """Within `checked_read`: the network that a file describes."""
+    """Return the network that a file describes. Call it within `checked_read`."""
     path, config, weights_of = file
     configs = config["config"]["layers"]
     first = next((place for place, layer in enumerate(configs) if layer["class_name"] == "Dense"), None)
@@ -149,7 +149,7 @@ def _network(file: KerasFile) -> Network:
 def _in_front(
     path: Path, configs: Sequence[Layer], weights: Sequence[Weights]
 ) -> tuple[NDArray[np.float32] | None, bool]:
-    """`deviation` and `unit_length` of a `Network`, from the layers before the first Dense layer."""
+    """Return `deviation` and `unit_length` of a `Network`, given the layers before the first Dense layer."""
     deviation, unit_length = None, False
     for layer, values in zip(configs, weights, strict=True):
         kind, config = layer["class_name"], layer["config"]
@@ -169,7 +169,7 @@ def _in_front(
 
 
 def _after_product(path: Path, configs: Sequence[Layer], weights: Sequence[Weights]) -> list[Step]:
-    """The steps of the first Dense layer after its product, and of all layers that follow."""
+    """Return the steps of the first Dense layer after its product, and those of all layers that follow."""
     found: list[list[Step] | Layer] = []
     for layer, values in zip(configs, weights, strict=True):
         try:
@@ -190,7 +190,7 @@ def _after_product(path: Path, configs: Sequence[Layer], weights: Sequence[Weigh
 
 
 def _read_by_keras(path: Path, missing: Sequence[Layer]) -> dict[str, Step]:
-    """The layers that only Keras has, by name."""
+    """Return the layers that only Keras has, by name."""
     if not missing:
         return {}
     named = ", ".join(f"{layer['config']['name']} ({layer['class_name']})" for layer in missing)

@@ -1,4 +1,4 @@
-"""Keras, for what this package does not compute itself."""
+"""Import Keras for layers and losses that this package does not compute itself."""
 
 import os
 import sys
@@ -6,11 +6,10 @@ from types import ModuleType
 
 
 def load(what: str) -> ModuleType:
-    """Import Keras, after a line on standard error that says what needs it, since that takes seconds."""
-    print(
-        f"{what}: computed by Keras, so TensorFlow is imported, which takes some seconds", file=sys.stderr, flush=True
-    )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    """Import Keras, and say on standard error what needs it, because the import takes seconds."""
+    print(f"{what} needs Keras: importing TensorFlow takes some seconds", file=sys.stderr, flush=True)
+    # As in stages/train/__init__.py: settings made for other Keras projects do not apply here.
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
     import keras
 
     module: ModuleType = keras

@@ -1,10 +1,10 @@
-"""Say of new text how likely it is positive, and with --explain which words made it so.
+"""Predict whether new reviews are positive.
 
-Reads   models/model.keras, models/columns.parquet; a review an argument, a row of --file, or a line of standard input
-Writes  a line for each review, in their order, to standard output
+Reads   models/model.keras, models/columns.parquet; one review per argument, row of --file, or line of standard input
+Writes  one line per review, in the same order, to standard output
 
-A probability above 0.5 makes a review positive. --explain tells how far the log-odds of positive fall when the review
-loses a word: + speaks for positive, - for negative. <unknown> is all words together that the model does not know.
+A review is positive if its probability is above 0.5. --explain shows the effect of each word: how much lower the
+log-odds of positive are without the word. <unknown> stands for all words that the model does not know.
 """
 
 import argparse
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MODELS = Path("models")
 _STANDARD_INPUT = Path("-")
 _NAMED = 10
-"""Reviews without a known word that a warning names."""
+"""The number of reviews without a known word that are named in warnings."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,13 +37,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", type=_names, help="names of all columns, with commas, for a table without a header"
     )
-    parser.add_argument("--encoding", default="utf-8", help="of the file (default: utf-8)")
+    parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
     parser.add_argument(
         "--bad-rows", choices=["error", "skip"], default="error", help="rows without a text (default: error)"
     )
     parser.add_argument("--models", type=Path, default=_MODELS, help="the folder with the model (default: models)")
-    parser.add_argument("--json", action="store_true", help="print an object a line: row, text, probability, label")
-    parser.add_argument("--explain", action="store_true", help="tell what each word contributed")
+    parser.add_argument("--json", action="store_true", help="print one object per line: row, text, probability, label")
+    parser.add_argument("--explain", action="store_true", help="show the effect of each word")
 
 
 def _names(text: str) -> list[str]:
@@ -66,10 +66,10 @@ def main(
 
     Args:
         texts: reviews, or none.
-        file: what to read reviews from instead; `-`, or neither file nor texts, is standard input.
-        column: the name of the file's column of texts, or None.
-        json: whether lines are JSON.
-        explain: whether to tell what each word contributed.
+        file: the file to read reviews from. `-` is standard input, which is also the default without texts.
+        column: the name of the text column of the file, or None.
+        json: whether to print JSON.
+        explain: whether to show the effect of each word.
         columns: the names of all columns of a file without a header.
         encoding: the encoding of the file.
         bad_rows: `skip` to leave out rows without a text.
@@ -87,7 +87,7 @@ def main(
             f"{models} is not a folder: build it with `dvc repro` in the project's folder, or name one with --models"
         )
 
-    # Imports that take time come after the checks of the arguments.
+    # Imports take time, so they come after the checks of the arguments.
     from tqdm import tqdm
 
     from stages.contracts.features import read_columns
@@ -100,15 +100,15 @@ def main(
     are_lines = not texts and (file in (None, _STANDARD_INPUT) or Path(str(file)).suffix.lower() == ".txt")
     rows = _usable(_rows(texts, file, column, columns, encoding), bad_rows, are_lines=are_lines)
     if texts:
-        rows = iter(list(rows))  # all are checked before the first is answered
+        rows = iter(list(rows))  # check all before the first prediction
     known = read_columns(models / MODEL_COLUMNS.name)
     model = Model(network.read(known, models / MODEL.name), known)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal need not have every character
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not support all characters
     terminal = sys.stdout.isatty()
     colour = terminal and not os.environ.get("NO_COLOR")
     line = show.as_json if json else partial(show.for_people, tokenizer=TOKENIZERS[known.tokenizer], colour=colour)
-    # Where the lines themselves are seen to come, no bar is wanted between them.
+    # On a terminal, the lines themselves show the progress.
     bar = tqdm(rows, unit=" reviews", disable=True if texts or terminal else None)
     unknown = 0
     for answer in model.answers(bar, explain=explain):

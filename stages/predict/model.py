@@ -1,4 +1,4 @@
-"""The network with what it takes to ask it about a text: what cuts the text, and which column a word is."""
+"""Predict texts: the trained network with its tokenizer and its columns."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, repeat
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
     from stages.tables import Row
 
 _ROWS, _CHARACTERS = 2048, 1 << 22
-"""Reviews answered at a time, fewer where they are long: this bounds memory."""
+"""The number of reviews and of characters that are predicted at a time, to bound memory."""
 _EXPLAINED = 128
-"""Reviews explained at a time: this bounds memory, too."""
+"""The number of reviews that are explained at a time, to bound memory."""
 
 
 class Answer(NamedTuple):
-    """What the network says of a text."""
+    """The prediction for a text."""
 
     row: int
-    """From 1: the row of the file, or which of the texts it was."""
+    """The row of the file or the number of the text, from 1."""
     where: str
     """As in `Row`."""
     text: str
     probability: float
-    """Of being positive."""
+    """The probability that the text is positive."""
     known: bool
     """Whether the text has a word that the model knows."""
     contributions: dict[str, float] | None
-    """If asked for: log-odds by word, the most positive first; `<unknown>` is all unknown words together."""
+    """The effect of each word in log-odds, the most positive first, if requested. `<unknown>` is all unknown words."""
 
     @property
     def label(self) -> str:
-        """`positive` or `negative`, as Keras's binary accuracy draws the line."""
+        """`positive` above a probability of 0.5, as in Keras's binary accuracy, else `negative`."""
         return "positive" if self.probability > 0.5 else "negative"
 
 
 class Model:
-    """What is in models/, ready to answer.
+    """A network that predicts texts.
 
     Example:
         >>> columns = read_columns(MODEL_COLUMNS)
@@ -55,7 +55,7 @@ class Model:
     """
 
     def __init__(self, network: Network, columns: Columns) -> None:
-        """Take a network, and what its columns stand for."""
+        """Combine a network with the meaning of its columns."""
         self._words = columns.words
         self._network = network
         self._tokenize = TOKENIZERS[columns.tokenizer]
@@ -63,13 +63,13 @@ class Model:
         self._ranks = {word: rank for rank, word in enumerate(self._words[first:], 1)}
 
     def answers(self, rows: Iterable["Row"], *, explain: bool) -> Iterator[Answer]:
-        """Answer for each row, in their order, some thousand at a time.
+        """Yield the prediction for each row, in order. Some thousand rows are predicted at a time.
 
-        A probability does not depend on the texts around: it is the same to the bit for one text and among a million.
+        A probability does not depend on the other texts: it has the same bits for a text alone and among a million.
 
         Args:
             rows: the texts.
-            explain: whether to tell what each word contributed, at an eighth of the speed.
+            explain: whether to compute the effect of each word, which takes about eight times as long.
         """
         number = 0
         for chunk in _chunks(rows):
@@ -83,10 +83,10 @@ class Model:
                 yield Answer(row.number or number, row.where, row.text, probability, has_known, contributions)
 
     def encode(self, texts: Sequence[str]) -> Features:
-        """What `vectorize` makes of texts in the training split, labels aside: (texts, columns) multi-hot rows.
+        """Return the multi-hot rows of texts, (texts, columns), as `vectorize` encodes the training split.
 
-        A word without a column of its own sets `vocabulary.UNKNOWN`, whether training met it too rarely or never. (In a
-        test split, words that training never met are dropped before.)
+        A word without a column sets `vocabulary.UNKNOWN`, no matter whether it is rare or absent in the training split.
+        (In the test split, words that are absent in the training split are dropped.)
         """
         unknown = len(self._words)  # a rank past the last column
         tokens: list[int] = []
@@ -114,7 +114,7 @@ class Model:
 
 
 def _chunks(rows: Iterable["Row"]) -> Iterator[list["Row"]]:
-    """The rows, some at a time; those before an unreadable one come before its error."""
+    """Yield some rows at a time. Rows before an unreadable row come before its error."""
     chunk: list[Row] = []
     characters = 0
     try:

@@ -1,4 +1,4 @@
-"""The report: harmless whatever it is given, the same to the byte, and readable by everyone, as a browser has it."""
+"""The report: safe for any input, reproducible, and accessible in a real browser."""
 
 import io
 import re
