@@ -38,7 +38,7 @@ class Network:
     """
 
     deviation: NDArray[np.float32] | None
-    """(columns,) or (1,): the divisor of the columns in a `Normalization` layer in front, or None without this layer."""
+    """(columns,) or (1,): the divisor of the columns in a `Normalization` layer in front. None without this layer."""
     unit_length: bool
     """Whether a `UnitNormalization` layer in front scales each row to length 1."""
     kernel: NDArray[np.float32]
