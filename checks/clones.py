@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
 
 SMALL: dict[str, dict[str, object]] = {
     "data": {"sources": ["synthetic"], "synthetic": {"train_rows": 600, "test_rows": 200}},
@@ -43,19 +42,13 @@ def own_cache(folder: Path) -> None:
 
 
 def set_params(folder: Path, values: Mapping[str, Mapping[str, object]]) -> None:
-    """Change values in the params.yaml of `folder`. Comments stay, and a list is written on one line."""
-    yaml, path = YAML(), folder / "params.yaml"
-    params: Any = yaml.load(path)
+    """Change values in the params.yaml of `folder`. Its comments are lost."""
+    path = folder / "params.yaml"
+    params: Any = YAML(typ="safe").load(path)
     for section, changes in values.items():
         for key, value in changes.items():
             if isinstance(value, dict):
                 params[section][key].update(value)
             else:
-                params[section][key] = _on_one_line(value) if isinstance(value, list) else value
-    yaml.dump(params, path)
-
-
-def _on_one_line(values: list[object]) -> CommentedSeq:
-    sequence = CommentedSeq(values)
-    sequence.fa.set_flow_style()
-    return sequence
+                params[section][key] = value
+    YAML().dump(params, path)

@@ -11,13 +11,15 @@ from tests.conftest import write_params
 
 @pytest.fixture
 def edit(folder: Path):
-    """Replace the last line with a key in the reference run's params.yaml."""
+    """Replace the last entry of a key in the reference run's params.yaml by a line."""
     write_params(folder)
 
     def replace(key: str, line: str) -> None:
         path = folder / "params.yaml"
         lines = path.read_text().splitlines()
         at = max(i for i, text in enumerate(lines) if text.lstrip().startswith(f"{key}:"))
+        while lines[at + 1 :] and lines[at + 1].lstrip().startswith("- "):
+            del lines[at + 1]
         lines[at] = line
         path.write_text("\n".join(lines))
 
