@@ -1,8 +1,8 @@
-"""Fit on a hold-out split and record every epoch, then fit a fresh network on all training rows.
+"""Fit a network with a hold-out and record each epoch, then fit a new network on all training rows.
 
 Reads   data/features/train/, data/features/columns.parquet
 Writes  results/history.csv (the hold-out run), models/model.keras (the final network), models/columns.parquet,
-        models/serving/ (the final network as a model that takes text)
+        models/serving/ (the final network as a model that takes texts)
 """
 
 from stages import console, params
@@ -12,7 +12,7 @@ from stages.contracts import features, model
 def main() -> None:
     """Run the stage."""
     settings = params.load().train
-    from stages.train import loop, network, rows, serving  # here, because TensorFlow takes seconds to import
+    from stages.train import loop, network, rows, serving  # here, because importing TensorFlow takes seconds
 
     training = rows.split_rows("train")
     holdout, rest = rows.hold_out(training, settings.holdout_rows)

@@ -1,15 +1,16 @@
-"""Operations that give the same bits on every x86-64 processor.
+"""Operations with bit-for-bit the same results on every x86-64 processor.
 
-Three things in TensorFlow depend on the processor that it finds:
+In TensorFlow, three things depend on the processor:
 
-- oneDNN's kernels, and matrix products compiled for the processor: `stages/train/__init__.py` turns them off.
-- Sums of more terms than fit a cache line are cut where the processor's cache ends. `dense` sums `_DEEPEST` terms at a
-  time, forward and in its gradients.
-- Approximate reciprocals differ between makes of processors. Without arithmetic optimization TensorFlow does not turn
-  `x / sqrt(y)` into a product with one, and `GRADIENTS` replaces the two gradients that use one.
+- The kernels of oneDNN, and matrix products that are compiled for the processor. `stages/train/__init__.py` turns both
+  off.
+- The order in which a matrix product adds many terms: the size of the processor's cache decides it. `dense` adds at
+  most `_TERMS` terms at a time, also in its gradients.
+- Approximate reciprocals, which differ between AMD and Intel. This module turns off arithmetic optimization, which
+  would replace `x / sqrt(y)` by a product with such a reciprocal. `GRADIENTS` replaces the two gradients that use one.
 
-Keras layers other than Dense are called as they are. Those that multiply matrices by themselves may differ in the last
-bits from one processor to another, as may activations whose formula has a reciprocal (gelu, silu).
+Other Keras layers are called as they are. If they multiply matrices themselves, or if the formula of an activation has
+a reciprocal (gelu, silu), the last bits may differ between processors.
 """
 
 from collections.abc import Callable
@@ -18,13 +19,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_DEEPEST = 256
-"""Terms summed at a time."""
+_TERMS = 256
+"""The number of terms that a matrix product adds at a time."""
 
 tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
 
 GRADIENTS = {"Log": "ExactLog", "Log1p": "ExactLog1p"}
-"""For `tf.Graph.gradient_override_map`: the gradients of logarithms, with divisions in place of reciprocals."""
+"""For `tf.Graph.gradient_override_map`: gradients of logarithms that divide, instead of using a reciprocal."""
 
 
 @tf.RegisterGradient("ExactLog")  # type: ignore[untyped-decorator]
@@ -38,18 +39,18 @@ def _gradient_of_log1p(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tenso
 
 
 def replaces(layer: keras.Layer) -> bool:
-    """Whether `dense` does all that a layer does."""
+    """Return whether `dense` computes the same as a layer."""
     return type(layer) is keras.layers.Dense and layer.activity_regularizer is None
 
 
 def dense(inputs: tf.Tensor, kernel: Any, bias: Any, activation: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """Return what a Keras Dense layer gives.
+    """Compute a Keras Dense layer.
 
     Args:
         inputs: (rows, inputs) float32.
-        kernel: (inputs, units) float32, a variable's value or a constant.
+        kernel: (inputs, units) float32, the value of a variable or a constant.
         bias: (units,) float32, or None.
-        activation: the layer's.
+        activation: the activation of the layer.
 
     Returns:
         (rows, units) float32.
@@ -71,10 +72,10 @@ def activate(sums: tf.Tensor, bias: Any, activation: Callable[[tf.Tensor], tf.Te
 
 
 def _matmul(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """`tf.matmul` of two matrices, with sums of at most `_DEEPEST` terms at a time."""
-    if left.shape[1] is not None and left.shape[1] <= _DEEPEST:
+    """Return `tf.matmul(left, right)`, with at most `_TERMS` terms added at a time."""
+    if left.shape[1] is not None and left.shape[1] <= _TERMS:
         return tf.matmul(left, right)
-    padding = -tf.shape(right)[0] % _DEEPEST
-    left = tf.reshape(tf.pad(left, [[0, 0], [0, padding]]), [tf.shape(left)[0], -1, _DEEPEST])
-    right = tf.reshape(tf.pad(right, [[0, padding], [0, 0]]), [-1, _DEEPEST, right.shape[1]])
+    padding = -tf.shape(right)[0] % _TERMS
+    left = tf.reshape(tf.pad(left, [[0, 0], [0, padding]]), [tf.shape(left)[0], -1, _TERMS])
+    right = tf.reshape(tf.pad(right, [[0, padding], [0, 0]]), [-1, _TERMS, right.shape[1]])
     return tf.reduce_sum(tf.matmul(tf.transpose(left, [1, 0, 2]), right), axis=0)

@@ -21,24 +21,10 @@ from stages.train.sparse import Blocks
 _T = TypeVar("_T")
 
 
-def test_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
-    """Update the metrics of the network with one batch."""
-    _update_metrics(network, index, value, label, training=False)
-
-
-def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
-    """Update the metrics of the network with one batch, then its weights. This works only in a graph."""
-    variables = network.trainable_variables
-    with tf.compat.v1.get_default_graph().gradient_override_map(exact.GRADIENTS):
-        loss = _update_metrics(network, index, value, label, training=True)
-    gradients = tf.gradients(loss, [variable.value for variable in variables])
-    network.optimizer.apply(gradients, variables)
-
-
-def _update_metrics(
-    network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor, *, training: bool
+def forward_step(
+    network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor, training: bool = False
 ) -> tf.Tensor:
-    """Update the metrics with one batch, as Keras's `train_step` does, and return the loss of the batch, ()."""
+    """Update the metrics of the network with one batch, as Keras does, and return the loss of the batch, ()."""
     size = tf.shape(label)[0]
     outputs = sparse.apply(network, index, value, size, training=training)
     loss = network.compute_loss(y=label, y_pred=outputs)
@@ -47,6 +33,15 @@ def _update_metrics(
     for metric in metrics:
         metric.update_state(label, outputs)
     return loss
+
+
+def train_step(network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, label: tf.Tensor) -> None:
+    """Update the metrics of the network with one batch, then its weights. This works only in a graph."""
+    variables = network.trainable_variables
+    with tf.compat.v1.get_default_graph().gradient_override_map(exact.GRADIENTS):
+        loss = forward_step(network, index, value, label, training=True)
+    gradients = tf.gradients(loss, [variable.value for variable in variables])
+    network.optimizer.apply(gradients, variables)
 
 
 class Trainer:
@@ -64,7 +59,7 @@ class Trainer:
         # Another thread validates this copy while the network trains in the next epoch.
         self._copy = _clone(network)
         self._train = self._graph(train_step, network)
-        self._test = self._graph(test_step, self._copy)
+        self._test = self._graph(forward_step, self._copy)
 
     def reset(self) -> None:
         """Set the network and its optimizer back to the state in which the trainer got them."""

@@ -1,4 +1,4 @@
-"""The network: multi-hot in, the probability of a positive review out."""
+"""The network, from multi-hot rows to the probability that a review is positive."""
 
 import warnings
 from difflib import get_close_matches
@@ -14,17 +14,17 @@ from stages.params import PARAMS, Train
 
 
 def build(columns: int, settings: Train) -> keras.Sequential:
-    """Build and compile the network, with fresh weights.
+    """Build and compile the network, with new weights.
 
-    Only the first layer has to be Dense, because `stages.train.sparse` multiplies sparse rows by its kernel. Any Keras
-    layer may follow it. With standard layers, `keras.models.load_model` reads the saved model without this project.
+    You can add any Keras layers after the first one. The first layer must be Dense, because `stages.train.sparse`
+    multiplies sparse rows by its kernel. `keras.models.load_model` reads the saved network without this project.
 
     Args:
-        columns: width of the features.
-        settings: the section `train` of params.yaml; its seed decides the weights.
+        columns: number of columns of the features.
+        settings: the section `train` of params.yaml. Its seed decides the weights.
 
     Raises:
-        UserError: Keras knows no activation, optimizer or loss of that name, or it does not fit this network.
+        UserError: an activation, optimizer or loss is unknown to Keras, or does not fit this network.
     """
     activation = _named(keras.activations, "activation", settings.activation)
     optimizer = _named(keras.optimizers, "optimizer", settings.optimizer)
@@ -44,16 +44,16 @@ def build(columns: int, settings: Train) -> keras.Sequential:
 
 
 def _try_out(network: keras.Sequential, settings: Train) -> None:
-    """Refuse an activation or a loss that Keras knows, but that is not made for one probability per review."""
+    """Raise an error if the activation or the loss is not one for a single probability per review."""
     try:
         network(tf.zeros((2, network.input_shape[1])))
-    except Exception:  # Keras and TensorFlow raise what they like here
+    except Exception:  # Keras and TensorFlow raise many kinds of errors here
         raise UserError(
-            f"{PARAMS}: train.activation is {settings.activation!r}; expected one that takes and gives a number a unit"
+            f"{PARAMS}: train.activation is {settings.activation!r}; expected one that works on each unit by itself"
         ) from None
     labels, probabilities = np.array([[0, 1, 0, 1], [0.2, 0.8, 0.8, 0.2]], np.float32)
     try:
-        with warnings.catch_warnings(action="ignore"):  # what Keras says of a loss that is refused below
+        with warnings.catch_warnings(action="ignore"):  # from losses that are rejected below
             function = keras.losses.get(network.loss)
             each = function.call if isinstance(function, keras.losses.Loss) else function
             right, wrong = np.reshape(each(labels[:, None], probabilities[:, None]), (2, 2))
@@ -68,7 +68,7 @@ def _try_out(network: keras.Sequential, settings: Train) -> None:
 
 
 def _named(module: ModuleType, key: str, name: str) -> Any:
-    """What Keras calls `name` in one of its modules."""
+    """Return the object with this name in a module of Keras, such as `keras.optimizers`."""
     if _known(module, name):
         return module.get(name)
     names = sorted({known.lower() for known in dir(module) if _known(module, known)})

@@ -1,7 +1,7 @@
-"""The network as a model that takes text: a TensorFlow SavedModel, encoding included.
+"""The network as a TensorFlow SavedModel that takes texts. The encoding is part of the graph.
 
-It is put together here, a plain graph with words and weights for constants, because the files that
-`tf.saved_model.save` writes hold a random id, and numbers that depend on what the process did before.
+The SavedModel is assembled here, because the files that `tf.saved_model.save` writes are not reproducible: they contain
+a random id, and numbers that depend on what the process did before. Words and weights are constants of the graph.
 """
 
 import inspect
@@ -19,18 +19,18 @@ from stages.encoding import vocabulary
 from stages.train import exact, sparse, text_ops
 
 _INIT = "__saved_model_init_op"
-"""By this name TensorFlow knows what it runs once, when it loads the model."""
+"""The name of the signature that TensorFlow runs once, when it loads the model."""
 
 
 def saved_model(network: keras.Sequential, columns: Columns) -> SavedModel:
-    """A SavedModel whose signature `serving_default` answers for texts; it has neither variables nor assets.
+    """Return a SavedModel without variables and assets, whose signature `serving_default` takes texts.
 
-    The signature takes `text`, (texts,) strings in UTF-8, and returns `probability`, (texts,) float32: what
-    `stages.inference` gives for the texts' multi-hot rows, to 1e-6.
+    The input is `text`, (texts,) strings in UTF-8. The output is `probability`, (texts,) float32: to 1e-6, what
+    `stages.inference` computes for the multi-hot rows of the texts.
 
     Args:
         network: a Dense layer, then any Keras layers.
-        columns: what the network's columns stand for.
+        columns: the words that the columns of the network stand for.
     """
     text, table, probability = _traced(network, columns)
     saved = SavedModel(saved_model_schema_version=1)
@@ -45,17 +45,19 @@ def saved_model(network: keras.Sequential, columns: Columns) -> SavedModel:
         content.signature_def[_INIT].outputs[_INIT].name = _fill(table, columns).name
     content.graph_def.CopyFrom(probability.graph.as_graph_def())
     for node in content.graph_def.node:
-        node.attr.pop("_gradient_op_type", None)  # of use in training only, and numbered by what the process did before
+        node.attr.pop(
+            "_gradient_op_type", None
+        )  # only used in training, and its number depends on what the process did before
     return saved
 
 
 def _info(tensor: tf.Tensor) -> TensorInfo:
-    """What a signature says of a tensor."""
+    """Describe a tensor for a signature."""
     return TensorInfo(name=tensor.name, dtype=tensor.dtype.as_datatype_enum, tensor_shape=tensor.shape.as_proto())
 
 
 def _traced(network: keras.Sequential, columns: Columns) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """A graph: its input, its table of words, still empty, and its output."""
+    """Trace the graph, and return its input, its empty table of words, and its output."""
     forward, tables = _frozen(network), []
 
     def answer(text: tf.Tensor) -> tf.Tensor:
@@ -69,7 +71,7 @@ def _traced(network: keras.Sequential, columns: Columns) -> tuple[tf.Tensor, tf.
 
 
 def _frozen(network: keras.Sequential) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """The network as a function of multi-hot rows, (ones, 2) int64, and their texts; its weights are constants."""
+    """Return the network, with constant weights, as a function of multi-hot rows, (ones, 2) int64, and their texts."""
     first, *rest = network.layers
     kernel, bias = _constants(first)
     functions = list(map(_frozen_layer, rest))
@@ -94,15 +96,15 @@ def _frozen_layer(layer: keras.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _constants(layer: keras.layers.Dense) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """The kernel and the bias of a Dense layer; None if it has no bias."""
+    """Return the kernel of a Dense layer, and its bias or None."""
     return layer.kernel.numpy(), None if layer.bias is None else layer.bias.numpy()
 
 
 def _fill(table: tf.Tensor, columns: Columns) -> tf.Operation:
-    """The operation that puts every word and its column into the table."""
+    """Return the operation that fills the table with all words and their columns."""
     special = len(vocabulary.SPECIAL)
     spell = text_ops.TOKENIZERS[columns.tokenizer].spell
-    # No word, which is what `_ones` finds in front of the first, stands for the column that every text sets.
+    # `_ones` gives each text an empty first word. It stands for the column that is set for every text.
     keys = [b"", *(spell(word).encode() for word in columns.words[special:])]
     values = [vocabulary.START, *range(special, len(columns.words))]
     return tf.raw_ops.InitializeTableV2(
@@ -111,11 +113,11 @@ def _fill(table: tf.Tensor, columns: Columns) -> tf.Operation:
 
 
 def _ones(text: tf.Tensor, columns: Columns, table: tf.Tensor) -> tf.Tensor:
-    """Row and column of every one in the texts' multi-hot rows, in order: (ones, 2) int64."""
+    """Return the sorted rows and columns of the ones in the multi-hot rows of the texts: (ones, 2) int64."""
     cut = text_ops.TOKENIZERS[columns.tokenizer].cut
     words = tf.raw_ops.StringSplitV2(input=tf.strings.join([" ", cut(text)]), sep=" ")
     unknown = tf.constant(vocabulary.UNKNOWN, tf.int64)
     column = tf.raw_ops.LookupTableFindV2(table_handle=table, keys=words.values, default_value=unknown)
     ones, _ = tf.unique(words.indices[:, 0] * len(columns.words) + column)
-    ones = tf.sort(ones)  # sums in another order end in other bits
+    ones = tf.sort(ones)  # because the order of a sum changes its last bits
     return tf.stack([ones // len(columns.words), ones % len(columns.words)], axis=1)

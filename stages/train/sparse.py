@@ -1,7 +1,7 @@
-"""CSR rows for TensorFlow: blocks of one batch each, and the forward pass on them.
+"""CSR rows as tensors with one block per batch, and the forward pass on them.
 
-Keras's own Dense multiplies a SparseTensor through embeddings, at twice the cost of TensorFlow's sparse product, which
-the first layer uses here. The layers after it are called as Keras calls them.
+The first layer uses TensorFlow's product of a sparse and a dense matrix. It takes half the time of Keras's Dense layer,
+which looks up embeddings for a SparseTensor. The layers after it are called as in Keras.
 """
 
 from itertools import pairwise
@@ -14,19 +14,19 @@ import tensorflow as tf
 from stages.contracts.features import Features
 from stages.train import exact
 
-_ALIGNED = 16
-"""Entries to a cache line: TensorFlow reads a block that starts on one in place, and copies any other."""
-_WIDEST = 16
-"""Units multiplied at a time: from 32 units on, TensorFlow's product on a CPU takes several times as long per unit."""
+_ALIGNMENT = 16
+"""Entries in a cache line. TensorFlow copies a block, unless it starts at a cache line."""
+_UNITS = 16
+"""Units multiplied at a time. From 32 units on, TensorFlow's product takes several times as long per unit on a CPU."""
 
 
 class Blocks(NamedTuple):
-    """Rows in the order in which they are used: a block for each batch, all blocks padded to one width."""
+    """Rows in the order in which they are used, with one block per batch. All blocks are padded to the same width."""
 
     index: tf.Tensor
-    """(batches, width, 2) int32: an entry's row within its batch, and its column; 0, 0 in the padding."""
+    """(batches, width, 2) int32: the row of each entry within its batch, and its column. Both are 0 in the padding."""
     value: tf.Tensor
-    """(batches, width) float32: an entry's value; 0 in the padding."""
+    """(batches, width) float32: the value of each entry. It is 0 in the padding."""
     label: tf.Tensor
     """(rows, 1) float32."""
 
@@ -36,14 +36,14 @@ SPEC = (
     tf.TensorSpec([None, None], tf.float32),
     tf.TensorSpec([None, 1], tf.float32),
 )
-"""Shapes and types of `Blocks`, so that a function is traced once for any number of rows."""
+"""The shapes and types of `Blocks`. With them, TensorFlow traces a function once for any number of rows."""
 
 
 def blocks(features: Features, batch_size: int) -> Blocks:
-    """Lay out rows in batches of `batch_size`; the last one may be short."""
+    """Arrange rows in blocks of `batch_size` rows. The last block may have fewer."""
     matrix, rows = features.matrix, len(features)
     cuts = matrix.indptr[np.append(np.arange(0, rows, batch_size), rows)]
-    batches, width = len(cuts) - 1, -(-int(np.diff(cuts).max()) // _ALIGNED) * _ALIGNED
+    batches, width = len(cuts) - 1, -(-int(np.diff(cuts).max()) // _ALIGNMENT) * _ALIGNMENT
     index, value = np.zeros((batches, width, 2), np.int32), np.zeros((batches, width), np.float32)
     row = np.repeat(np.arange(rows, dtype=np.int32) % batch_size, np.diff(matrix.indptr))
     for batch, (start, stop) in enumerate(pairwise(cuts)):
@@ -56,14 +56,14 @@ def blocks(features: Features, batch_size: int) -> Blocks:
 def apply(
     network: keras.Sequential, index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, *, training: bool
 ) -> tf.Tensor:
-    """Return what `network` gives for one block.
+    """Compute the output of a network for one block.
 
     Args:
         network: a Dense layer, then any Keras layers.
         index: (width, 2) int32, as in `Blocks`.
         value: (width,) float32.
-        rows: how many rows the block has, scalar int32.
-        training: whether Dropout drops units, BatchNormalization learns, and so on.
+        rows: the number of rows in the block, scalar int32.
+        training: passed to the layers, such as Dropout and BatchNormalization.
 
     Returns:
         (rows, 1) float32 probabilities.
@@ -79,7 +79,7 @@ def apply(
 
 
 def product(index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, kernel: Any) -> tf.Tensor:
-    """Multiply the block, as a (rows, columns) matrix, by a (columns, units) kernel; only the kernel has a gradient."""
+    """Multiply a block, as a (rows, columns) matrix, by a (columns, units) kernel. Only the kernel gets a gradient."""
     shape = tf.stack([tf.cast(rows, tf.int64), kernel.shape[0]])
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -92,4 +92,4 @@ def product(index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, kernel: Any) ->
         return tf.raw_ops.SparseTensorDenseMatMul(a_indices=index, a_values=value, a_shape=shape, b=some), gradient
 
     units = kernel.shape[1]
-    return tf.concat([multiply(kernel[:, start : start + _WIDEST]) for start in range(0, units, _WIDEST)], axis=1)
+    return tf.concat([multiply(kernel[:, start : start + _UNITS]) for start in range(0, units, _UNITS)], axis=1)

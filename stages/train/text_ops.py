@@ -1,7 +1,7 @@
 """The tokenizers of `stages.encoding.tokenizers` as TensorFlow operations, for a model that takes text.
 
-Each gives the words that its namesake gives, character for character, from tables made of what Python knows of Unicode:
-TensorFlow's own tables are of another version, and it has no normal forms.
+Each tokenizer returns the same words as the one with the same name there. The operations use tables that are made from
+Python's Unicode data, because TensorFlow has another version of Unicode, and no normal forms.
 """
 
 import html
@@ -19,33 +19,34 @@ from stages.encoding.tokenizers import HIDDEN, NAMES, REFERENCE, SEPARATORS, TAG
 
 _CODES = sys.maxunicode + 1
 _PAGE = 128
-"""Code points to a page of a table: most pages are like another, and are kept once."""
+"""Code points in a page of a table. Most pages are equal to another one, and equal pages are stored once."""
 _SEPARATOR, _LETTER, _MARK, _JOINER = range(4)
+"""The kinds of characters."""
 _ITSELF, _NONE = 0, -1
-"""In a table of spellings: the character that is spelt, and no character."""
+"""In a table of replacements: the character that is replaced, and no character."""
 
 
 class Tokenizer(NamedTuple):
-    """How a text is cut in a graph."""
+    """A tokenizer as TensorFlow operations."""
 
     cut: Callable[[tf.Tensor], tf.Tensor]
-    """From (texts,) strings to (texts,) strings, in which one or more spaces stand before, between and after words."""
+    """From (texts,) strings to (texts,) strings with one or more spaces between words. More may come first and last."""
     spell: Callable[[str], str]
-    """A word of the vocabulary as `cut` spells it."""
+    """Returns a word of the vocabulary as `cut` writes it."""
 
 
 def keras(text: tf.Tensor) -> tf.Tensor:
-    """Cut as `stages.encoding.tokenizers.keras` does: bytes of ASCII only, for which TensorFlow needs no encoding."""
+    """Split texts as `stages.encoding.tokenizers.keras` does. It changes only ASCII, so this works on bytes."""
     separators = "".join(rf"\x{byte:02x}" for byte in SEPARATORS)
     return tf.strings.regex_replace(tf.strings.lower(text), f"[{separators}]+", " ")
 
 
 def unicode(text: tf.Tensor) -> tf.Tensor:
-    """Cut as `stages.encoding.tokenizers.unicode` does, but leave the words decomposed (NFD)."""
+    """Split texts as `stages.encoding.tokenizers.unicode` does, but leave the words decomposed (NFD)."""
     text = tf.strings.regex_replace(_without_html(text), unspaced(), r" \1 ")
-    # The space keeps what begins a text from what ends the one before: below, all texts are one row of characters.
+    # Below, all texts are one sequence of characters. The space separates a text from the one before it.
     decoded = tf.strings.unicode_decode(tf.strings.join([" ", text]), "UTF-8")
-    # To decompose is to spell characters one by one, then to sort marks. What is case folded then is still decomposed.
+    # NFD replaces single characters, then sorts marks. The text is still decomposed after case folding.
     row, code = _spell(decoded.value_rowids(), decoded.values, lambda character: normalize("NFD", character))
     row, code = _spell(row, _sort_marks(code), _folded)
     code = tf.where(_in_words(_look_up(_kind, code)), code, ord(" "))
@@ -57,11 +58,11 @@ TOKENIZERS = {
     "keras": Tokenizer(keras, str),
     "unicode": Tokenizer(unicode, lambda word: normalize("NFD", word)),
 }
-"""By the name that params.yaml knows them by."""
+"""The tokenizers by their names in params.yaml."""
 
 
 def _without_html(text: tf.Tensor) -> tf.Tensor:
-    """The texts as a browser shows them. U+0000 marks where something was left out, and cuts out each reference."""
+    """Return the texts as a browser shows them. U+0000 marks what was left out, and the ends of each reference."""
     text = tf.strings.regex_replace(text, r"\x00", " ")
     text = tf.strings.regex_replace(tf.strings.regex_replace(text, HIDDEN, "\0"), TAG, " ")
     text = tf.strings.regex_replace(text, f"({REFERENCE})", "\0\\1\0")
@@ -73,18 +74,18 @@ def _without_html(text: tf.Tensor) -> tf.Tensor:
 
 
 def _referred(reference: tf.Tensor) -> tf.Tensor:
-    """The character that each reference stands for: (references,) strings."""
+    """Return the character that each reference stands for: (references,) strings."""
     code = tf.gather([ord(html.unescape(name)) for name in NAMES], tf.argmax(reference[:, None] == NAMES, axis=1))
     for base, number in ((10, "&#([0-9]+);"), (16, "&#[xX]([0-9a-fA-F]+);")):
         code = tf.where(tf.strings.regex_full_match(reference, number), _number(reference, number, base), code)
-    # Browsers, and Python, take the C1 control characters for those of Windows-1252.
+    # Browsers and Python read numbers of C1 control characters as characters of Windows-1252.
     low = [ord(html.unescape(f"&#{number};") or " ") for number in range(160)]
     code = tf.where(code < len(low), tf.gather(low, tf.minimum(code, len(low) - 1)), code)
-    return tf.strings.unicode_encode(code[:, None], "UTF-8")  # what is no character becomes U+FFFD, as in Python
+    return tf.strings.unicode_encode(code[:, None], "UTF-8")  # an invalid number becomes U+FFFD, as in Python
 
 
 def _number(reference: tf.Tensor, pattern: str, base: int) -> tf.Tensor:
-    """The number, of seven digits at most, that a pattern finds in each string; anything where it does not match."""
+    """Return the number, of at most seven digits, that a pattern finds in each string. Others get any number."""
     padded = tf.strings.join(["0" * 7, tf.strings.regex_replace(reference, pattern, r"\1")])
     characters = tf.io.decode_raw(tf.strings.substr(padded, -7, 7), tf.uint8, fixed_length=7)
     values = [int(chr(byte), 16) if chr(byte) in hexdigits else 0 for byte in range(256)]
@@ -93,7 +94,7 @@ def _number(reference: tf.Tensor, pattern: str, base: int) -> tf.Tensor:
 
 
 def _look_up(value: Callable[[str], int], code: tf.Tensor) -> tf.Tensor:
-    """The value of the character of each code point, (characters,) int32, by a table of all there are."""
+    """Return the value of each character, (characters,) int32, given its code point. A table holds all values."""
     values = list(map(value, map(chr, range(_CODES))))
     table = np.array(values, np.min_scalar_type(max(values))).reshape(-1, _PAGE)
     pages: dict[bytes, int] = {}
@@ -104,7 +105,7 @@ def _look_up(value: Callable[[str], int], code: tf.Tensor) -> tf.Tensor:
 
 
 def _spell(row: tf.Tensor, code: tf.Tensor, spelling: Callable[[str], str]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Replace each character by its spelling, any number of characters, each with its text's row."""
+    """Replace each character by its spelling, which is any number of characters, and keep track of their rows."""
     changed = {character: spelt for character in map(chr, range(_CODES)) if (spelt := spelling(character)) != character}
     spellings = np.full((1 + len(changed), max(map(len, changed.values()))), _NONE, np.int32)
     spellings[0, 0] = _ITSELF
@@ -117,7 +118,7 @@ def _spell(row: tf.Tensor, code: tf.Tensor, spelling: Callable[[str], str]) -> t
 
 
 def _sort_marks(code: tf.Tensor) -> tf.Tensor:
-    """Put marks that follow one another into Unicode's order; characters of order 0 stay where they are."""
+    """Sort each sequence of marks into Unicode's canonical order. Other characters keep their places."""
     order = tf.cast(_look_up(unicodedata.combining, code), tf.int64)
     marks = tf.where(order > 0)
     key = tf.gather_nd(tf.cumsum(tf.cast(order == 0, tf.int64)) * 256 + order, marks)
@@ -130,7 +131,7 @@ def _folded(character: str) -> str:
 
 
 def _kind(character: str) -> int:
-    """What a character does in `stages.encoding.tokenizers.unicode`."""
+    """Return the kind of a character, for the rules of `stages.encoding.tokenizers.unicode`."""
     if character.isalnum():
         return _LETTER
     if unicodedata.category(character).startswith("M"):
@@ -139,7 +140,7 @@ def _kind(character: str) -> int:
 
 
 def _in_words(kind: tf.Tensor) -> tf.Tensor:
-    """Which characters are in a word, (characters,) bool, given their kinds, the first of which is a separator."""
+    """Return which characters are part of a word, (characters,) bool. The first one must be a separator."""
     letter = kind == _LETTER
     in_run = _last(letter) > _last((kind == _SEPARATOR) | (kind == _JOINER))
     joins = (kind == _JOINER) & tf.roll(in_run, 1, axis=0) & tf.roll(letter, -1, axis=0)
@@ -147,6 +148,6 @@ def _in_words(kind: tf.Tensor) -> tf.Tensor:
 
 
 def _last(which: tf.Tensor) -> tf.Tensor:
-    """Where the last one up to each character is, (characters,) int64; -1 before the first."""
+    """Return the place of the last true value up to each character, (characters,) int64, or -1 if there is none."""
     places = tf.concat([[tf.constant(-1, tf.int64)], tf.where(which)[:, 0]], axis=0)
     return tf.gather(places, tf.cumsum(tf.cast(which, tf.int32)))

@@ -1,4 +1,4 @@
-"""The loop against Keras's own `fit` and `evaluate` on the same rows, made dense."""
+"""The loop agrees with Keras's `fit` on the same rows as a dense matrix."""
 
 import tempfile
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def quick_settings(settings: Params) -> Train:
 
 
 def features(rows: int, seed: int = 0) -> Features:
-    """Rows whose label has to do with their columns, values not all one."""
+    """Return random rows, with values other than 1, whose labels depend on their columns."""
     generator = np.random.default_rng(seed)
     matrix = scipy.sparse.random(rows, COLUMNS, 0.1, "csr", dtype=np.float32, rng=generator)
     matrix.sort_indices()
@@ -41,7 +41,7 @@ def features(rows: int, seed: int = 0) -> Features:
 def keras_fit(
     model: keras.Model, rest: Features, holdout: Features, epochs: int, settings: Train
 ) -> list[dict[str, float]]:
-    """Keras's `fit` on dense rows, an epoch at a time, in the order in which the loop takes them."""
+    """Train with Keras's `fit` on dense rows, epoch by epoch, in the order in which the loop takes them."""
     generator = np.random.default_rng(settings.seed)
     validation = holdout.matrix.toarray(), holdout.labels
     logs = []
@@ -56,7 +56,7 @@ def keras_fit(
 
 
 def check_against_fit(build: Callable[[], keras.Sequential], settings: Train, rows_of_training: int) -> None:
-    """Train two networks that `build` makes, with Keras's `fit` and with the loop, and compare them."""
+    """Train two networks from `build`, one with Keras's `fit` and one with the loop, and compare them."""
     rest, holdout = features(rows_of_training), features(300, seed=2)
     expected = build()
     history = pd.DataFrame(keras_fit(expected, rest, holdout, 4, settings))
@@ -69,7 +69,7 @@ def check_against_fit(build: Callable[[], keras.Sequential], settings: Train, ro
     for ours, theirs in zip(trainer.network.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     pd.testing.assert_frame_equal(logs.drop(columns="epoch"), history[logs.columns[1:]], atol=1e-4, rtol=0)
-    assert logs.loss.iloc[-1] < logs.loss.iloc[0]  # it learned, so that the agreement means something
+    assert logs.loss.iloc[-1] < logs.loss.iloc[0]  # the network learns, so agreement is not trivial
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_loop_does_what_fit_does(settings: Train, count: int, changes: dict[
 
 
 def test_any_keras_layer_may_follow_the_first(settings: Train) -> None:
-    """A network with layers that params.yaml does not offer, as a reader of the README would add them."""
+    """These layers cannot be set in params.yaml. The README says how to add them in the code."""
 
     def build() -> keras.Sequential:
         keras.utils.set_random_seed(settings.seed)
@@ -114,7 +114,7 @@ def test_any_keras_layer_may_follow_the_first(settings: Train) -> None:
     check_against_fit(build, settings, 603)
 
 
-def test_seven_parts_give_what_one_gives_in_the_same_order(
+def test_the_number_of_parts_does_not_change_the_result(
     settings: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     training, holdout = features(600), features(301, seed=2)
@@ -134,8 +134,8 @@ def test_seven_parts_give_what_one_gives_in_the_same_order(
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "sgd", "adagrad"])
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "mean_squared_error", "hinge", "poisson"])
-def test_no_operation_depends_on_the_make_of_the_processor(settings: Train, optimizer: str, loss: str) -> None:
-    """The graph as it is run, after TensorFlow's rewriting, has none of the processor's approximations."""
+def test_no_operation_depends_on_the_processor(settings: Train, optimizer: str, loss: str) -> None:
+    """TensorFlow's optimized graph has no operation that approximates a reciprocal."""
     settings = settings.model_copy(update={"optimizer": optimizer, "loss": loss})
     write_features(features(100), "train", 1)
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
@@ -150,10 +150,8 @@ def test_no_operation_depends_on_the_make_of_the_processor(settings: Train, opti
     assert not operations & {"Reciprocal", "Inv", "Rsqrt", "ReciprocalGrad", "InvGrad", "RsqrtGrad"}
 
 
-def test_nothing_is_put_where_a_killed_run_would_leave_it(
-    settings: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """What TensorFlow puts into TMPDIR, it removes as the process ends: not when that is killed."""
+def test_no_temporary_files_are_written(settings: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """TensorFlow removes its temporary files when the process ends, but not when the process is killed."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
@@ -162,7 +160,7 @@ def test_nothing_is_put_where_a_killed_run_would_leave_it(
     assert list(temporary.iterdir()) == []
 
 
-def test_a_run_that_diverges_is_ended_with_what_to_lower(settings: Train) -> None:
+def test_a_diverged_run_ends_with_an_error_that_says_what_to_lower(settings: Train) -> None:
     settings = settings.model_copy(update={"optimizer": "sgd", "loss": "mean_squared_error", "activation": "linear"})
     settings = settings.model_copy(update={"learning_rate": 1e30})
     write_features(features(300), "train", 1)
@@ -171,7 +169,7 @@ def test_a_run_that_diverges_is_ended_with_what_to_lower(settings: Train) -> Non
         trainer.fit(rows.split_rows("train"), 20)
 
 
-def test_reset_gives_the_run_of_a_fresh_network(settings: Train) -> None:
+def test_after_reset_training_is_that_of_a_new_network(settings: Train) -> None:
     write_features(features(500), "train", 2)
     pieces = rows.split_rows("train")
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
@@ -185,7 +183,7 @@ def test_reset_gives_the_run_of_a_fresh_network(settings: Train) -> None:
 
 
 def test_the_reference_run_on_imdb(imdb: Path) -> None:
-    """The notebook's result for each of five seeds: accuracy, loss and overfitting within its bounds."""
+    """For each of five seeds, accuracy, loss and overfitting are within the range of the notebook."""
     training, test = rows.split_rows("train"), all_features("test")
     holdout, rest = rows.hold_out(training, 10_000)
     for seed in range(1, 6):

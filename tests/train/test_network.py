@@ -1,4 +1,4 @@
-"""The network against Keras's own layers, and the names that params.yaml may give."""
+"""The network is the one that Keras builds, and unknown names in params.yaml are reported."""
 
 import re
 
@@ -18,7 +18,7 @@ def train_settings(settings: Params) -> Train:
     return settings.train
 
 
-def test_the_layers_are_kerass_own(settings: Train) -> None:
+def test_the_layers_are_keras_layers(settings: Train) -> None:
     model = network.build(COLUMNS, settings)
     assert [type(layer) for layer in model.layers] == [keras.layers.Dense] * 3
     assert [(layer.units, layer.activation.__name__) for layer in model.layers] == [
@@ -31,7 +31,7 @@ def test_the_layers_are_kerass_own(settings: Train) -> None:
     assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
 
 
-def test_the_seed_decides_the_weights(settings: Train) -> None:
+def test_the_seed_determines_the_weights(settings: Train) -> None:
     first, again, other = (
         network.build(COLUMNS, settings.model_copy(update={"seed": seed})).get_weights()[0] for seed in (1, 1, 2)
     )
@@ -48,12 +48,12 @@ def test_the_seed_decides_the_weights(settings: Train) -> None:
         ("loss", "ctc", "train.loss is 'ctc'; expected one that compares a probability with 0 or 1"),
         ("loss", "dice", "train.loss is 'dice'; expected one that compares a probability with 0 or 1"),
         ("loss", "categorical_crossentropy", "train.loss is 'categorical_crossentropy'; expected one that compares"),
-        ("activation", "glu", "train.activation is 'glu'; expected one that takes and gives a number a unit"),
+        ("activation", "glu", "train.activation is 'glu'; expected one that works on each unit by itself"),
         ("optimizer", "LossScaleOptimizer", "train.optimizer is 'LossScaleOptimizer'"),
         ("optimizer", "get", "train.optimizer is 'get'"),
     ],
 )
-def test_a_name_that_does_not_do_is_refused_with_the_nearest(
+def test_an_unsuitable_name_is_an_error_that_suggests_others(
     settings: Train, key: str, name: str, message: str
 ) -> None:
     with pytest.raises(UserError, match=f"^params.yaml: {message}" if message.startswith("train") else message):

@@ -1,4 +1,4 @@
-"""Rows read part by part: all of them, once, in whole batches, in the right order."""
+"""Reading part by part yields each row once, in whole batches, in the right order."""
 
 import itertools
 from pathlib import Path
@@ -14,13 +14,13 @@ from tests.conftest import write_features
 
 
 def numbered(count: int) -> Features:
-    """Row i holds the value i + 1 in its only column, and the label i % 2."""
+    """Return features whose row i has the value i + 1 in its only column, and the label i % 2."""
     numbers = np.arange(count, dtype=np.float32)
     return Features(scipy.sparse.csr_matrix(numbers[:, None] + 1), numbers % 2)
 
 
 def seen(batches: list[Features]) -> list[int]:
-    """The numbers of the rows, as they come; checks that each has its own label."""
+    """Return the numbers of the rows in the order of the batches, and check that each row has its own label."""
     numbers = np.concatenate([batch.matrix.toarray()[:, 0] for batch in batches]).astype(int) - 1
     np.testing.assert_array_equal(np.concatenate([batch.labels for batch in batches]), numbers % 2)
     return [int(number) for number in numbers]
@@ -39,7 +39,7 @@ def test_rows_come_in_order_and_only_the_last_batch_is_short(
 
 
 @pytest.mark.parametrize("parts", [1, 7])
-def test_shuffling_takes_every_row_once_in_another_order_each_time(folder: Path, parts: int) -> None:
+def test_shuffling_yields_each_row_once_in_a_new_order_each_time(folder: Path, parts: int) -> None:
     write_features(numbered(103), "train", parts)
     generator = np.random.default_rng(4)
     orders = [seen(list(rows.batches(rows.split_rows("train"), 8, generator))) for _ in range(3)]
@@ -68,7 +68,7 @@ def test_the_holdout_is_the_first_rows(folder: Path, parts: int, count: int) -> 
     assert (rows.num_rows(holdout), rows.num_rows(rest)) == (count, 103 - count)
 
 
-def test_a_holdout_of_all_rows_is_refused(folder: Path) -> None:
+def test_a_holdout_of_all_rows_is_an_error(folder: Path) -> None:
     write_features(numbered(10), "train", 2)
     with pytest.raises(UserError, match="holdout_rows is 10; expected fewer than the 10 training rows"):
         rows.hold_out(rows.split_rows("train"), 10)

@@ -1,4 +1,4 @@
-"""The tokenizers as TensorFlow operations against those of `download`, which have tests of their own."""
+"""The TensorFlow tokenizers agree with those of `stages.encoding`, which have their own tests."""
 
 import random
 import sys
@@ -18,7 +18,7 @@ MARKS = [c for c in ASSIGNED if unicodedata.combining(c)]
 
 
 def words(name: str, samples: list[str]) -> list[list[str]]:
-    """What the operations make of texts, composed as the vocabulary is."""
+    """Split texts with the operations. The words are composed (NFC), as in the vocabulary."""
     cut = text_ops.TOKENIZERS[name].cut(tf.constant(np.array([sample.encode() for sample in samples], object)))
     spaced = [content.decode() for content in cut.numpy()]
     if name == "unicode":
@@ -27,15 +27,15 @@ def words(name: str, samples: list[str]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", ["keras", "unicode"])
-def test_every_character_does_what_it_does_to_the_tokenizer(name: str) -> None:
-    some = [*ASSIGNED, *ALL[::499]]  # those that stand for nothing are all alike
+def test_each_character_is_treated_as_by_the_tokenizer(name: str) -> None:
+    some = [*ASSIGNED, *ALL[::499]]  # unassigned characters are all treated alike
     samples = ["".join(f"a{c}b {c} " for c in some[start : start + 500]) for start in range(0, len(some), 500)]
     assert words(name, samples) == [text.TOKENIZERS[name](sample) for sample in samples]
 
 
 @pytest.mark.parametrize("name", ["keras", "unicode"])
-def test_characters_in_any_order_are_cut_as_by_the_tokenizer(name: str) -> None:
-    """Marks in the wrong order, at the start of a text or of a word, and joiners by themselves among them."""
+def test_random_characters_are_split_as_by_the_tokenizer(name: str) -> None:
+    """Among them are marks in the wrong order or at the start of a text or word, and single joiners."""
     generator = random.Random(5)
     many = [*"aZ '_-\u2019\u200c\u200d\r\n\xa0\x00", "\u0345"]
     samples = [
@@ -46,7 +46,7 @@ def test_characters_in_any_order_are_cut_as_by_the_tokenizer(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["keras", "unicode"])
-def test_html_is_cut_as_by_the_tokenizer(name: str) -> None:
+def test_html_is_split_as_by_the_tokenizer(name: str) -> None:
     numbers = [*range(300), 0xD7FF, 0xD800, 0xFDD0, 0xFFFE, 0x10FFFF, 0x110000]
     references = [*text.NAMES, *(f"&#{number};" for number in numbers), *(f"&#X{number:x};" for number in numbers)]
     pages = [*(f"x{reference}y" for reference in references), *samples([*HTML, *SOME], 5000)]
@@ -54,5 +54,5 @@ def test_html_is_cut_as_by_the_tokenizer(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["keras", "unicode"])
-def test_no_texts_are_cut_into_none(name: str) -> None:
+def test_no_texts_result_in_no_words(name: str) -> None:
     assert words(name, []) == []
