@@ -66,7 +66,7 @@ bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: benchmarks/predict.md
 	@$(BIN)/python -m benchmarks.predict
 
-caching: install  ## Write docs/caching.md: which stages run after which change (ten minutes)
+caching: install  ## Write docs/caching.md: which stages run after which change (five minutes)
 	@$(BIN)/python -m checks.caching
 
 test: install  ## Run the tests, except the slow ones
