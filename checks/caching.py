@@ -1,8 +1,8 @@
 """Write docs/caching.md: which stages run again after which change. `make caching` runs it.
 
 Every row comes from the real pipeline, in a clone of HEAD, on the first available source of params.yaml: change one
-parameter, or add a comment to one module, run `dvc repro`, note the stages that ran, and undo the change. It takes about
-five minutes.
+parameter, or add a comment to one module, run `dvc repro`, note the stages that ran, and undo the change. It takes
+about five minutes.
 """
 
 import subprocess
@@ -110,6 +110,7 @@ def table(folder: Path) -> pd.DataFrame:
         set_parameter(folder, key, other_value(key, value))
         rows[f"`{key}`"] = repro(folder)
         (folder / "params.yaml").write_text(text, encoding="utf-8")
+    repro(folder)
     for module in tqdm(modules(folder), "modules", disable=None):
         path = folder / module
         source = path.read_bytes()
