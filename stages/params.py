@@ -188,7 +188,7 @@ def value(key: str) -> Any:
     """Return the value that a dotted key has in params.yaml now, without checking it. None means that it has none."""
     try:
         return _value(_read(), key)
-    except UserError:
+    except (UserError, OSError):
         return None
 
 

@@ -138,7 +138,7 @@ def test_best_takes_the_epoch_of_the_lowest_validation_loss(clone: Clone) -> Non
     [
         ({"train": {"optimizer": "adma"}}, "error: params.yaml: train.optimizer is 'adma'"),
         ({"train": {"batch_size": 0}}, "error: params.yaml: train.batch_size is 0"),
-        ({"data": {"sources": ["imdb"]}}, "error: the source imdb cannot be had"),
+        ({"data": {"sources": ["imdb"]}}, "error: the source imdb is not available"),
     ],
 )
 def test_a_users_mistake_is_one_message_and_nothing_changes(
