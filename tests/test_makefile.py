@@ -21,6 +21,7 @@ if [ "$*" = "-m venv .venv" ]; then
   chmod +x .venv/bin/*
 fi
 """
+REPRO = ["python -m checks.sources --ask-again", "dvc repro", "python -m checks.sources"]
 GIT = ["git", "-c", "user.name=test", "-c", "user.email=test", "-c", "protocol.file.allow=always"]
 
 
@@ -72,7 +73,7 @@ def test_programs_are_found_whatever_the_path_is(project: Path) -> None:
     make(project, "install")
     calls(project)
     assert make(project, "repro").returncode == 0
-    assert calls(project) == ["dvc repro", "dvc metrics diff --all"]
+    assert calls(project) == REPRO
     assert make(project, "lint").returncode == 0
     assert [call.split()[0] for call in calls(project)] == ["ruff", "ruff", "mypy", "python"]
 
@@ -106,7 +107,7 @@ def test_a_link_to_an_environment_elsewhere_is_used(project: Path) -> None:
     shutil.copytree(project, other, ignore=shutil.ignore_patterns(".venv", "calls"))
     (other / ".venv").symlink_to(project / ".venv")
     make(other, "repro")
-    assert calls(other) == ["dvc repro", "dvc metrics diff --all"]
+    assert calls(other) == REPRO
 
 
 def test_verify_without_git_is_one_line_before_anything_is_installed(project: Path) -> None:

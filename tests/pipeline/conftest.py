@@ -52,10 +52,12 @@ class Clone:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def make(self, target: str, check: bool = True, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def make(self, *arguments: str, check: bool = True, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run make with this environment's programs, without installing."""
         programs = f"BIN={Path(sys.executable).parent}"
-        return self.run("make", "--no-print-directory", "-o", "install", programs, target, check=check, **environment)
+        return self.run(
+            "make", "--no-print-directory", "-o", "install", programs, *arguments, check=check, **environment
+        )
 
     def dvc(self, *arguments: str, check: bool = True) -> str:
         """Run dvc, and return what it prints."""

@@ -28,8 +28,7 @@ class Plots(NamedTuple):
 
 
 def made(clone: Clone, *revisions: str) -> Plots:
-    # Not `install`, which would make an environment: the tests' own is on the PATH.
-    printed = clone.run("make", "--no-print-directory", "-o", "install", "plots", f"REVS={' '.join(revisions)}").stdout
+    printed = clone.make("plots", f"REVS={' '.join(revisions)}").stdout
     path = clone.folder / "dvc_plots" / "index.html"
     assert printed.split() == [path.as_uri()]
     charts = YAML(typ="safe").load(clone.folder / "dvc.yaml")["plots"]
