@@ -11,7 +11,6 @@ import atexit
 import os
 import re
 import shutil
-import signal
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -48,9 +47,6 @@ def note() -> None:
     """
     global _running
     name = next((word.removeprefix("stages.") for word in sys.orig_argv[1:] if word.startswith("stages.")), "")
-    if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # While the program still imports, an interrupt ends it at once and without a traceback. Then `console.run` takes over.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[0] != "-m" or not _PIPELINE.is_file() or f"stages.{name}" not in _PIPELINE.read_text(encoding="utf-8"):
         return
     from ruamel.yaml import YAML

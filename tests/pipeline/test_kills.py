@@ -42,7 +42,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     [
         Kill("download", SIGKILL, "group", 0.6, "data/raw"),
         Kill("download", SIGTERM, "stage", 0.3, "data/raw"),
-        Kill("download", SIGINT, "group", 0.5),
+        Kill("download", SIGINT, "group", 0.5, "data/raw"),
         Kill("vectorize", SIGKILL, "stage", 0.5, "data/features"),
         Kill("vectorize", SIGTERM, "group", 0.5),
         Kill("vectorize", SIGINT, "group", 0.2, "data/features"),
