@@ -94,6 +94,7 @@ def run(folder: Path, fault: Fault) -> "subprocess.CompletedProcess[str]":
 
     command = [*fault.before, sys.executable, "-m", f"stages.{fault.stage}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "temporary")}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # a limit on file sizes truncates what Python caches for later tests
     with Path(fault.redirected or os.devnull).open("w") as output:
         return subprocess.run(
             command, cwd=folder, check=False, stdout=output, stderr=subprocess.PIPE, text=True,
