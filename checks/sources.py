@@ -42,14 +42,14 @@ def fallback() -> str | None:
 
 
 def print_metrics(revision: str, options: list[str]) -> None:
-    """Print the metrics, with the change since a revision if that has metrics of the same source."""
+    """Print the metrics and, if the revision has metrics of the same source, the changes since the revision."""
     now, before = source(METRICS.read_text("utf-8")), source(committed(revision))
     if now == before:
         dvc("metrics", "diff", "--all", *options, revision)
         return
     if before:
         console.say(
-            f"The metrics of {revision[:12]} are of the source {before}, these of {now}: they are not compared.\n"
+            f"{revision[:12]} has metrics of the source {before}, and these are of {now}: they are not compared.\n"
         )
     dvc("metrics", "show", *options)
 
@@ -77,7 +77,9 @@ def arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("revision", nargs="?", default="HEAD", help="what to compare with (default: HEAD)")
     parser.add_argument("--md", action="store_true", help="print the metrics as a Markdown table")
-    parser.add_argument("--ask-again", action="store_true", help="run download again if another source stepped in")
+    parser.add_argument(
+        "--ask-again", action="store_true", help="run download again after a fallback to another source"
+    )
 
 
 if __name__ == "__main__":

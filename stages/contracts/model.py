@@ -1,4 +1,4 @@
-"""The seam between `train` and those who use its model: the network in models/, and the history of its hold-out run."""
+"""The files that `train` writes: the network in models/, and the history of the hold-out run."""
 
 import io
 import json
@@ -25,7 +25,7 @@ SERVING = Path("models/serving")
 HISTORY = Path("results/history.csv")
 
 _COLUMNS_KEY = "columns_sha256"
-"""The key in metadata.json of a .keras file that says what the model's columns are."""
+"""The key in metadata.json of a .keras file that holds the hash of the model's columns."""
 BAD_MODEL = (*DAMAGE, *BAD_ZIP, AttributeError, IndexError, TypeError)
 """What reading a damaged .keras file raises; the last three for a configuration that is not the one Keras wrote."""
 _NEWER_KEYS = {
@@ -74,7 +74,7 @@ def _steady_json(content: bytes, columns: Columns) -> bytes:
 
 
 class KerasFile(NamedTuple):
-    """What a .keras file holds."""
+    """The content of a .keras file."""
 
     path: Path
     config: dict[str, Any]
@@ -90,7 +90,7 @@ def read_model(columns: Columns, path: Path = MODEL) -> KerasFile:
     `model.weights.h5` holds their weights, `metadata.json` the version of Keras. Nothing in them is executed.
 
     Args:
-        columns: what the network's columns should stand for.
+        columns: the columns that the network should have been trained on.
         path: the file.
 
     Raises:
@@ -110,29 +110,28 @@ def read_model(columns: Columns, path: Path = MODEL) -> KerasFile:
 
 
 def _arrays(group: h5py.Group) -> list[NDArray[Any]]:
-    """A layer's weights, which Keras names 0, 1, and so on."""
+    """Return the weights of a layer, which Keras names 0, 1, and so on."""
     return [np.asarray(group[str(number)]) for number in range(len(group))]
 
 
 def write_model_columns(columns: Columns) -> None:
-    """Write models/columns.parquet, so that models/ is all that answering for a new text takes."""
+    """Write models/columns.parquet, so that `predict` needs nothing but models/."""
     with atomic_write(MODEL_COLUMNS) as path:
         write_columns(path, columns)
 
 
 def write_serving(model: "SavedModel") -> None:
-    """Write models/serving, the folder that `tf.saved_model.load` reads; equal models give the same bytes."""
+    """Write models/serving, which `tf.saved_model.load` reads. Equal models give equal bytes."""
     with atomic_write(SERVING) as folder:
         folder.mkdir()
         (folder / "saved_model.pb").write_bytes(model.SerializeToString(deterministic=True))
 
 
 def write_history(history: "pd.DataFrame") -> None:
-    """Write results/history.csv: a row per epoch of the hold-out run, as Keras's `History` has it.
+    """Write results/history.csv, with one row per epoch of the hold-out run and six decimals.
 
     Args:
-        history: the columns `epoch` (from 1), `loss`, `binary_accuracy`, `val_loss` and `val_binary_accuracy`; written
-            to six decimals.
+        history: the columns `epoch` (from 1), `loss`, `binary_accuracy`, `val_loss` and `val_binary_accuracy`.
     """
     with atomic_write(HISTORY) as path:
         history.to_csv(path, columns=list(_HISTORY), index=False, float_format="%.6f", lineterminator="\n")
@@ -140,7 +139,7 @@ def write_history(history: "pd.DataFrame") -> None:
 
 def read_history() -> "pd.DataFrame":
     """Read results/history.csv: the columns that `write_history` writes, in the order of the epochs."""
-    import pandas as pd  # not needed by `predict`, which would wait for it
+    import pandas as pd  # here, because `predict` does not need it
 
     with checked_read(HISTORY, "train"):
         history = pd.read_csv(HISTORY)

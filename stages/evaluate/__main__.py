@@ -1,4 +1,4 @@
-"""Judge the final network on the test split, draw that and the hold-out run, and report it all on one page.
+"""Evaluate the final network on the test split, and write metrics, plots and the report.
 
 Reads   models/model.keras, data/features/test/, data/features/columns.parquet, data/raw/, results/history.csv
 Writes  results/metrics.json, results/predictions.parquet, results/plots/, results/figures/, results/report.html

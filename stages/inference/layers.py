@@ -29,7 +29,7 @@ _LAST_AXIS = (-1, 1, [-1], [1])
 _EPSILON = 1e-7
 """`keras.config.epsilon()`."""
 _LARGEST_FACTOR = 1e12
-"""What `UnitNormalization` multiplies a row by at most, so that a row of zeros stays one."""
+"""The largest factor of a row in `UnitNormalization`, so that a row of zeros stays zero."""
 
 
 class NotInNumPy(Exception):
@@ -37,7 +37,7 @@ class NotInNumPy(Exception):
 
 
 def steps(layer: Layer, weights: Weights) -> list[Step]:
-    """What a layer does, step by step.
+    """Return the steps of a layer.
 
     Raises:
         NotInNumPy: the layer needs Keras.
@@ -75,14 +75,14 @@ def steps(layer: Layer, weights: Weights) -> list[Step]:
 
 
 def after_product(config: dict[str, Any], bias: Weights) -> list[Step]:
-    """What a Dense layer does after its product: it adds its bias, if it has one, and applies its activation."""
+    """Return the steps of a Dense layer after its product: add the bias, if there is one, and apply the activation."""
     return [*(partial(_add, bias=values) for values in bias), _activation(config)]
 
 
 def mean_and_deviation(config: dict[str, Any], weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What `Normalization` subtracts, and what it divides by: each (units,), or (1,) for all units.
+    """Return the mean and the standard deviation of a `Normalization` layer: (units,) each, or (1,) for all units.
 
-    They are weights if the layer learned them from data with `adapt`, else part of its configuration.
+    They are weights if the layer learned them from data with `adapt`, otherwise part of its configuration.
     """
     mean, variance = weights[:2] if config["mean"] is None else (config["mean"], config["variance"])
     deviation = np.maximum(np.sqrt(np.ravel(variance).astype(np.float64)), _EPSILON)
@@ -90,7 +90,7 @@ def mean_and_deviation(config: dict[str, Any], weights: Weights) -> tuple[NDArra
 
 
 def inverse_length(squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What `UnitNormalization` multiplies rows by, given the sums of their squares: any shape."""
+    """Return the factors of rows in `UnitNormalization`, given the sums of their squares, in the same shape."""
     with np.errstate(divide="ignore"):
         return np.minimum(1.0 / np.sqrt(np.maximum(squares, 0.0)), _LARGEST_FACTOR)
 

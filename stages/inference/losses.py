@@ -82,7 +82,7 @@ LOSSES: dict[str, Callable[[Values, Values], Values]] = {
 
 
 def per_row(loss: Any, labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The loss of each row, (rows,).
+    """Return the loss of each row, (rows,).
 
     Args:
         loss: a loss as the configuration of a .keras file has it. Keras computes those that are not in `LOSSES`.

@@ -117,7 +117,7 @@ def main(
         if not answer.known and unknown <= _NAMED:
             _warn(f"{answer.where} has no word that the model knows: its probability says nothing about it")
     if unknown > _NAMED:
-        _warn(f"nor have {unknown - _NAMED:,} more")
+        _warn(f"{unknown - _NAMED:,} more reviews have no word that the model knows")
 
 
 def _rows(

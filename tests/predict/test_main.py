@@ -160,7 +160,7 @@ def test_texts_without_a_known_word_are_answered_with_a_warning(
     first, *others, last = printed.err.splitlines()
     assert first == "warning: text 1 has no word that the model knows: its probability says nothing about it"
     assert [line.split(" has ")[0] for line in others] == [f"warning: text {row}" for row in range(3, 12)]
-    assert last == "warning: nor have 3 more"
+    assert last == "warning: 3 more reviews have no word that the model knows"
 
 
 def test_reasons_are_told_when_asked_for(
