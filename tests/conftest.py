@@ -55,7 +55,7 @@ REFERENCE: dict[str, dict[str, Any]] = {
         },
         "synthetic": {"seed": 1, "train_rows": 25000, "test_rows": 25000},
     },
-    "vectorize": {"num_words": 10000, "rows_per_part": 25000},
+    "vectorize": {"num_words": 10000, "ngrams": 1, "min_count": 1, "rows_per_part": 25000},
     "train": {
         "seed": 1,
         "hidden_units": [16, 16],
@@ -63,6 +63,7 @@ REFERENCE: dict[str, dict[str, Any]] = {
         "optimizer": "rmsprop",
         "learning_rate": 0.001,
         "loss": "binary_crossentropy",
+        "weighting": None,
         "dropout": 0,
         "l2": 0,
         "batch_size": 512,

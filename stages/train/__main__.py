@@ -12,7 +12,7 @@ from stages.contracts import features, model
 def main() -> None:
     """Run the stage."""
     settings = params.load().train
-    from stages.train import loop, network, rows, serving  # here, because importing TensorFlow takes seconds
+    from stages.train import loop, network, rows, serving, weighting  # here, because importing TensorFlow takes seconds
 
     training = rows.split_rows("train")
     holdout, rest = rows.hold_out(training, settings.holdout_rows)
@@ -20,11 +20,13 @@ def main() -> None:
     trainer = loop.Trainer(network.build(len(columns.words), settings), settings)
 
     console.say(f"hold-out run: {rows.num_rows(rest):,} rows, validated on {rows.num_rows(holdout):,}")
+    weighting.adapt(trainer.network, rest)
     model.write_history(trainer.fit(rest, settings.holdout_epochs, holdout))
 
     epochs = model.best_epoch(model.read_history()) if settings.epochs == "best" else settings.epochs
     console.say(f"final network: {rows.num_rows(training):,} rows, {epochs} epochs")
     trainer.reset()
+    weighting.adapt(trainer.network, training)
     trainer.fit(training, epochs)
     model.write_model(trainer.network, columns)
     model.write_model_columns(columns)
