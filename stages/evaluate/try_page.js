@@ -8,14 +8,15 @@ const LEAST = 0.005; // the smallest effect that is shown: it rounds to 0.01
 const LISTED = 8; // words in each table
 const STRONG = 0.4; // words with this share of the largest effect are underlined
 
-// Numbers: base64 of 16-bit or 32-bit floats.
+// Numbers: base64 of 32-bit floats, or of 16-bit multiples of a step for each column of a matrix.
 
 const bytes = base64 => Uint8Array.from(atob(base64), character => character.charCodeAt(0)).buffer;
 const floats = base64 => Float64Array.from(new Float32Array(bytes(base64)));
-const halves = base64 => Float64Array.from(new Uint16Array(bytes(base64)), half => {
-  const exponent = half >> 10 & 31, fraction = half & 1023;
-  return (half >> 15 ? -1 : 1) * (exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction);
-});
+
+function matrix({multiples, steps}) {
+  const step = floats(steps);
+  return Float64Array.from(new Int16Array(bytes(multiples)), (multiple, place) => multiple * step[place % step.length]);
+}
 
 // Tokenizers: from a text to words. `pieces` matches the parts of a text that are shown as words.
 
@@ -106,8 +107,8 @@ function product(x, kernel) {
 }
 
 function load({words, special, start, unknown, tokenizer, characters, unit_length, layers, ...packed}) {
-  const kernel = halves(packed.kernel), units = kernel.length / words.length;
-  const scales = packed.scales && halves(packed.scales);
+  const kernel = matrix(packed.kernel), units = kernel.length / words.length;
+  const scales = packed.scales && matrix(packed.scales);
   const value = column => scales ? scales[column] : 1;
   const columnOf = new Map(words.slice(special).map((word, place) => [word, special + place]));
   const longest = words.reduce((most, word) => Math.max(most, word.split(" ").length), 1);

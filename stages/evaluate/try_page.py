@@ -6,6 +6,7 @@ The page holds the model and does what `stages.predict` does. `try_page.js` is i
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,6 @@ LARGEST = 10**7
 """The size of the largest page in bytes, about."""
 _CODE = 10**5
 """The size of a page without the columns in bytes, about."""
-_LARGEST_HALF = float(np.finfo(np.float16).max)
 EXAMPLES = {
     "Mixed": "Great acting and a beautiful score, but the plot is boring and the ending is a disappointment.",
     "A gem": "What a wonderful film! The story is moving, the actors are excellent, and I loved every minute.",
@@ -52,7 +52,9 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
         threshold: a review is positive if its probability is above it.
     """
     kept = _most_important(network, columns.words)
-    small = _rounded(network, kept)
+    kernel, scales = _Rounded(network.kernel[kept]), None
+    if network.deviation is not None:
+        scales = _Rounded(1 / np.broadcast_to(network.deviation, network.columns)[kept, None])
     model = {
         "words": [columns.words[column] for column in kept],
         "special": len(vocabulary.SPECIAL),
@@ -60,12 +62,15 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
         "unknown": vocabulary.UNKNOWN,
         "tokenizer": columns.tokenizer,
         "characters": _characters() if columns.tokenizer == "unicode" else None,
-        "scales": None if small.deviation is None else _packed(_inverse(small.deviation), np.float16),
+        "scales": None if scales is None else scales.packed(),
         "unit_length": network.unit_length,
-        "kernel": _packed(small.kernel, np.float16),
+        "kernel": kernel.packed(),
         "layers": list(_layers(file)),
         "threshold": threshold,
     }
+    with np.errstate(divide="ignore"):
+        deviation = None if scales is None else np.float32(1) / scales.restored()[:, 0]
+    small = replace(network, kernel=kernel.restored(), deviation=deviation)
     folder = Path(__file__).parent
     script = f"\n{(folder / 'try_page.js').read_text(encoding='utf-8')}"
     environment = Environment(
@@ -82,7 +87,7 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
         colours={"positive": POSITIVE, "negative": NEGATIVE},
         columns=f"{len(columns.words):,}",
         left_out=f"{left_out:,}" if (left_out := len(columns.words) - len(kept)) else "",
-        off=f"{_largest_difference(network, small, kept, columns.words):.1g}",
+        off=f"{math.ceil(1e5 * _largest_difference(network, small, kept, columns.words)) / 1e5:.5f}",
     )
 
 
@@ -117,27 +122,16 @@ def _effects(network: Network) -> NDArray[np.float64]:
     return effects
 
 
-def _rounded(network: Network, kept: NDArray[np.int64]) -> Network:
-    """Return the network as the page computes it: with some of the columns, and their weights rounded to 16 bits."""
-    deviation = network.deviation
-    if deviation is not None:
-        deviation = _inverse(_half(_inverse(np.broadcast_to(deviation, network.columns)[kept])))
-    return replace(network, kernel=_half(network.kernel[kept]), deviation=deviation)
-
-
-def _half(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.clip(values, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16).astype(np.float32)
-
-
-def _inverse(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    with np.errstate(divide="ignore"):
-        return np.float32(1) / values
-
-
 def _largest_difference(network: Network, small: Network, kept: NDArray[np.int64], words: Sequence[str]) -> float:
     """Return how far a probability of the page is from the model's on the test split, at most.
 
-    A word whose column is left out is an unknown word to the page. A phrase is left out without a trace.
+    A word whose column is left out is an unknown word to the page. A phrase whose column is left out is nothing to it.
+
+    Args:
+        network: the model.
+        small: the network that the page computes.
+        kept: the columns of the model that are those of `small`.
+        words: the word or phrase of each column of the model.
     """
     place = np.array([-1 if " " in word else vocabulary.UNKNOWN for word in words])
     place[kept] = np.arange(len(kept))
@@ -152,9 +146,27 @@ def _largest_difference(network: Network, small: Network, kept: NDArray[np.int64
     return largest
 
 
-def _packed(values: NDArray[Any], dtype: type[np.floating[Any]]) -> str:
-    """Return numbers as base64 of their bytes, least significant byte first."""
-    return base64.b64encode(values.astype(np.dtype(dtype).newbyteorder("<")).tobytes()).decode()
+class _Rounded:
+    """A matrix in 16 bits a number: for each of its columns, whole multiples of a step."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._steps = (np.maximum(np.abs(values).max(axis=0), 1e-30) / np.iinfo(np.int16).max).astype(np.float32)
+        self._multiples = np.rint(values / self._steps).astype(np.int16)
+
+    def restored(self) -> NDArray[np.float32]:
+        """Return the rounded matrix."""
+        restored: NDArray[np.float32] = self._multiples * self._steps
+        return restored
+
+    def packed(self) -> dict[str, str]:
+        """Return the rounded matrix for `try_page.js`."""
+        return {"multiples": _packed(self._multiples), "steps": _packed(self._steps)}
+
+
+def _packed(values: NDArray[Any]) -> str:
+    """Return numbers as base64 of their bytes, least significant byte first. Floats have 32 bits."""
+    narrow = values if values.dtype == np.int16 else values.astype(np.float32)
+    return base64.b64encode(narrow.astype(narrow.dtype.newbyteorder("<")).tobytes()).decode()
 
 
 def _layers(file: KerasFile) -> Iterator[dict[str, Any]]:
@@ -172,7 +184,7 @@ def _layers(file: KerasFile) -> Iterator[dict[str, Any]]:
             case "Dense":
                 units = weights[0].shape[1]
                 if place > 0:
-                    yield {"kind": "multiply", "kernel": _packed(weights[0], np.float32)}
+                    yield {"kind": "multiply", "kernel": _packed(weights[0])}
                 if config["use_bias"]:
                     yield _affine(np.ones(units), weights[1])
                 yield {"kind": str(config["activation"])}
@@ -194,7 +206,7 @@ def _layers(file: KerasFile) -> Iterator[dict[str, Any]]:
 
 
 def _affine(slope: NDArray[Any], intercept: NDArray[Any]) -> dict[str, Any]:
-    return {"kind": "affine", "slope": _packed(slope, np.float32), "intercept": _packed(intercept, np.float32)}
+    return {"kind": "affine", "slope": _packed(slope), "intercept": _packed(intercept)}
 
 
 def _characters() -> dict[str, Any]:
