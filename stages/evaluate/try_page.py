@@ -83,6 +83,7 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
         threshold=threshold,
         examples=EXAMPLES,
         colours={"positive": POSITIVE, "negative": NEGATIVE},
+        phrases=any(" " in word for word in model["words"]),
         columns=f"{len(columns.words):,}",
         left_out=f"{left_out:,}" if (left_out := len(columns.words) - len(kept)) else "",
         off=f"{math.ceil(1e5 * _largest_difference(network, small, kept, columns.words)) / 1e5:.5f}",
