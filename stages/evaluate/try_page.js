@@ -57,6 +57,7 @@ const softplus = x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 const clip = (x, low, high) => Math.min(Math.max(x, low), high);
 const elu = x => x > 0 ? x : Math.expm1(x);
 const hardSigmoid = x => clip(x + 3, 0, 6) / 6;
+const scaled = (x, factor) => x.map(value => value * factor);
 const inverseLength = squares => Math.min(1 / Math.sqrt(Math.max(squares, 0)), 1e12);
 
 function erf(x) { // Abramowitz and Stegun 7.1.26, within 1.5e-7
@@ -73,7 +74,7 @@ function softmax(x) {
 const LAYERS = {
   multiply: (x, {kernel}) => product(x, kernel),
   affine: (x, {slope, intercept}) => x.map((value, unit) => value * slope[unit] + intercept[unit]),
-  unit_length: x => { const factor = inverseLength(sum(x.map(value => value * value))); return x.map(value => value * factor); },
+  unit_length: x => scaled(x, inverseLength(sum(x.map(value => value * value)))),
   softmax,
   celu: each(elu),
   elu: each(elu),
@@ -118,7 +119,7 @@ function load({words, special, start, unknown, tokenizer, characters, unit_lengt
   });
   const endsInSigmoid = layers.at(-1).kind === "sigmoid";
   const through = (some, sums, squares) => {
-    const x = unit_length ? sums.map(total => total * inverseLength(squares)) : sums;
+    const x = unit_length ? scaled(sums, inverseLength(squares)) : sums;
     return some.reduce((x, step) => step(x), x)[0];
   };
   const before = endsInSigmoid ? steps.slice(0, -1) : steps;
@@ -176,7 +177,8 @@ function load({words, special, start, unknown, tokenizer, characters, unit_lengt
       for (let word = place; word < place + length; word++) shares[word] += (effects.get(column) ?? 0) / length;
     }
     let place = 0;
-    return found.filter(piece => piece.text).map(piece => ({...piece, effect: sum(piece.words.map(() => shares[place++]))}));
+    return found.filter(piece => piece.text)
+      .map(piece => ({...piece, effect: sum(piece.words.map(() => shares[place++]))}));
   }
 
   return {answer, explain};
@@ -261,7 +263,7 @@ function show(network, text) {
 function main() {
   const missing = model.layers.map(({kind}) => kind).filter(kind => !Object.hasOwn(LAYERS, kind));
   if (missing.length) {
-    find("problem").textContent = `This page cannot compute the layer ${missing[0]} of this network: use python -m stages.predict.`;
+    find("problem").textContent = `This page cannot compute ${missing[0]}, a part of this network: use stages.predict.`;
     find("problem").hidden = false;
     return;
   }
