@@ -50,11 +50,12 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
         threshold: a review is positive if its probability is above it.
     """
     kept = _most_important(network, columns.words)
+    words = [columns.words[column] for column in kept]
     kernel, scales = _Rounded(network.kernel[kept]), None
     if network.deviation is not None:
         scales = _Rounded(1 / np.broadcast_to(network.deviation, network.columns)[kept, None])
     model = {
-        "words": [columns.words[column] for column in kept],
+        "words": words,
         "special": len(vocabulary.SPECIAL),
         "start": vocabulary.START,
         "unknown": vocabulary.UNKNOWN,
@@ -83,7 +84,7 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
         threshold=threshold,
         examples=EXAMPLES,
         colours={"positive": POSITIVE, "negative": NEGATIVE},
-        phrases=any(" " in word for word in model["words"]),
+        phrases=any(" " in word for word in words),
         columns=f"{len(columns.words):,}",
         left_out=f"{left_out:,}" if (left_out := len(columns.words) - len(kept)) else "",
         off=f"{math.ceil(1e5 * _largest_difference(network, small, kept, columns.words)) / 1e5:.5f}",
