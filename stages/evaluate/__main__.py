@@ -1,7 +1,8 @@
 """Evaluate the final network on the test split, and write metrics, plots and the report.
 
 Reads   models/model.keras, data/features/test/, data/features/columns.parquet, data/raw/, results/history.csv
-Writes  results/metrics.json, results/predictions.parquet, results/plots/, results/figures/, results/report.html
+Writes  results/metrics.json, results/predictions.parquet, results/plots/, results/figures/, results/report.html,
+        results/try.html
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ def main() -> None:
     """Run the stage."""
     settings = params.load().model_dump()
     # Here, because scikit-learn and Matplotlib take time to import.
-    from stages.evaluate import bootstrap, charts, examples, figures, metrics, report, results
+    from stages.evaluate import bootstrap, charts, examples, figures, metrics, report, results, try_page
 
     source, columns, history = reviews.read_source(), features.read_columns(), model.read_history()
     sentiment = network.read(columns)
@@ -39,8 +40,9 @@ def main() -> None:
     drawings = [report.drawing(chart, figures.svg(chart)) for chart in all_charts]
     shown = examples.find_examples(sentiment, labels, probabilities)
     results.write_report(report.render(summary, settings, drawings, examples.find_top_words(sentiment), shown))
+    results.write_try_page(try_page.render(model.read_model(columns), sentiment, columns, source.name))
     console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.PLOTS}, {results.FIGURES}")
-    console.say(f"-> {results.REPORT}: open it in a browser")
+    console.say(f"-> {results.REPORT}, {results.TRY_PAGE}: open them in a browser")
 
 
 def _predict(sentiment: network.Network) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

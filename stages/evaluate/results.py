@@ -16,6 +16,7 @@ PREDICTIONS = Path("results/predictions.parquet")
 PLOTS = Path("results/plots")
 FIGURES = Path("results/figures")
 REPORT = Path("results/report.html")
+TRY_PAGE = Path("results/try.html")
 
 _PREDICTIONS = pa.schema([("row", pa.int64()), ("label", pa.uint8()), ("probability", pa.float32())])
 
@@ -53,4 +54,10 @@ def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.flo
 def write_report(page: str) -> None:
     """Write results/report.html."""
     with atomic_write(REPORT) as path:
+        path.write_text(page, encoding="utf-8", newline="\n")
+
+
+def write_try_page(page: str) -> None:
+    """Write results/try.html."""
+    with atomic_write(TRY_PAGE) as path:
         path.write_text(page, encoding="utf-8", newline="\n")
