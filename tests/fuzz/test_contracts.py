@@ -89,7 +89,7 @@ def check_reviews(words: int, rows: int) -> None:
 
 
 def check_batch(batch: Reviews, words: int) -> None:
-    assert [values.dtype for values in vars(batch).values()] == [np.int32, np.int32, np.uint8]
+    assert [values.dtype for values in (batch.tokens, batch.offsets, batch.labels)] == [np.int32, np.int32, np.uint8]
     offsets = batch.offsets.tolist()
     assert offsets[0] == 0
     assert offsets[-1] == len(batch.tokens)
