@@ -49,6 +49,7 @@ REFERENCE: dict[str, dict[str, Any]] = {
             "columns": None,
             "positive": None,
             "negative": None,
+            "slices": [],
             "encoding": "utf-8",
             "bad_rows": "error",
             "duplicates": "keep",
@@ -80,6 +81,12 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if "browser" in item.fixturenames or item.path.parent.name == "fuzz":
             item.add_marker("slow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cache folder for the tests, instead of the user's."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ def main() -> None:
     source, columns, history = reviews.read_source(), features.read_columns(), model.read_history()
     sentiment = network.read(columns)
     labels, probabilities = _predict(sentiment)
-    results.write_predictions(labels, probabilities)
+    details = reviews.read_details("test")
+    results.write_predictions(labels, probabilities, details)
 
     loss = losses.per_row(sentiment.loss, labels, probabilities)
     values = metrics.measure(loss, labels, probabilities)
@@ -38,7 +39,7 @@ def main() -> None:
     results.write_plots({chart.name: chart.table for chart in test_charts})
     results.write_figures({chart.name: figures.png(chart, source.name) for chart in all_charts})
     drawings = [report.drawing(chart, figures.svg(chart)) for chart in all_charts]
-    shown = examples.find_examples(sentiment, labels, probabilities)
+    shown = examples.find_examples(sentiment, labels, probabilities, details)
     results.write_report(report.render(summary, settings, drawings, examples.find_top_words(sentiment), shown))
     results.write_try_page(try_page.render(model.read_model(columns), sentiment, columns, source.name))
     console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.PLOTS}, {results.FIGURES}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 from numpy.typing import NDArray
 
@@ -118,6 +119,8 @@ class Example:
     """The marked words, each once, with the strongest first."""
     left_out: int
     """The number of words after the last of `words`."""
+    place: str = ""
+    """The file and the row of a review of your own."""
 
 
 def describe(
@@ -129,6 +132,7 @@ def describe(
     words: Sequence[str],
     columns: Columns,
     known: NGrams,
+    details: pd.DataFrame,
 ) -> dict[str, list[Example]]:
     """Describe the chosen reviews in words.
 
@@ -141,6 +145,7 @@ def describe(
         words: the vocabulary: word r - 1 has rank r.
         columns: the words and n-grams that the columns stand for.
         known: the n-grams among them, as runs of ranks.
+        details: of the whole split, as `read_details` returns them.
     """
     numbers = iter(range(len(reviews)))
     examples: dict[str, list[Example]] = {}
@@ -161,6 +166,7 @@ def describe(
                     spelled,
                     strongest,
                     max(len(tokens) - _LONGEST, 0),
+                    _place(details, int(row)),
                 )
             )
     return examples
@@ -179,6 +185,13 @@ def _effects_at(tokens: NDArray[np.int32], marks: dict[int, float], singles: int
     return effects
 
 
+def _place(details: pd.DataFrame, row: int) -> str:
+    if "file" not in details:
+        return ""
+    file, number = details.loc[row, ["file", "row"]]
+    return f"{file}, row {number:,}" if number else str(file)
+
+
 def _marks(columns: NDArray[np.int32], effects: NDArray[np.float64]) -> dict[int, float]:
     """Return the columns with the largest effects in a review, the strongest first, with their log-odds."""
     strongest = np.argsort(-np.abs(effects), kind="stable")
@@ -193,7 +206,7 @@ def find_top_words(network: Network) -> TopWords:
 
 
 def find_examples(
-    network: Network, labels: NDArray[np.float32], probabilities: NDArray[np.float32]
+    network: Network, labels: NDArray[np.float32], probabilities: NDArray[np.float32], details: pd.DataFrame
 ) -> dict[str, list[Example]]:
     """Find example reviews in the test split, and describe them in words.
 
@@ -209,4 +222,4 @@ def find_examples(
     known = ngrams.parse(columns, words)
     matrix = multi_hot.encode(some, len(singles), known).matrix
     effects = leave_one_out(network, matrix)
-    return describe(chosen, probabilities, some, matrix, effects, words, columns, known)
+    return describe(chosen, probabilities, some, matrix, effects, words, columns, known, details)

@@ -43,12 +43,18 @@ def write_figures(pictures: Mapping[str, bytes]) -> None:
             (folder / f"{name}.png").write_bytes(content)
 
 
-def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:
-    """Write results/predictions.parquet: `row`, `label` and `probability`, in the order of the test split."""
+def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32], details: pd.DataFrame) -> None:
+    """Write results/predictions.parquet: `row`, `label` and `probability`, in the order of the test split.
+
+    Your own reviews also have `file` and `file_row`, the place that each review came from.
+    """
+    columns: list[Any] = [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
+    schema = _PREDICTIONS
+    if "file" in details:
+        columns += [details["file"], details["row"]]
+        schema = pa.schema([*schema, ("file", pa.string()), ("file_row", pa.int64())])
     with atomic_write(PREDICTIONS) as path:
-        write_table(
-            path, _PREDICTIONS, [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
-        )
+        write_table(path, schema, columns)
 
 
 def write_report(page: str) -> None:

@@ -12,13 +12,14 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from stages import params
 from stages.console import UserError
-from stages.contracts.reviews import RAW, read_source
+from stages.contracts.reviews import RAW, read_details, read_reviews, read_source, read_vocabulary
 from stages.download import __main__ as download
 from stages.download import files
 from stages.download.corpus import Corpus
-from stages.encoding import tokenizers as text
 from tests.conftest import files_settings as settings
+from tests.conftest import write_params
 
 Reviews = Sequence[tuple[str, object]]
 
@@ -28,18 +29,19 @@ def write(path: str, reviews: Reviews) -> None:
 
 
 def load(**changes: Any) -> Corpus:
-    return files.load(settings(**changes), text.keras)
+    return files.load(settings(**changes), "keras")
 
 
 def decoded(corpus: Corpus) -> dict[str, list[tuple[str, int]]]:
     """The reviews of each split, as text and label."""
+    known = corpus.words.to_pylist()
     return {
         split: [
-            (" ".join(corpus.words[token - 1] for token in batch.tokens[a:b]), int(label))
-            for batch in batches
+            (" ".join(known[token - 1] for token in batch.tokens[a:b]), int(label))
+            for batch in corpus.reviews(split)
             for a, b, label in zip(batch.offsets[:-1], batch.offsets[1:], batch.labels, strict=True)
         ]
-        for split, batches in corpus.splits.items()
+        for split in corpus.splits
     }
 
 
@@ -63,7 +65,7 @@ def test_two_files_are_the_two_splits() -> None:
     assert splits["test"] == test
     assert sorted(splits["train"]) == sorted(train)
     words = Counter(" ".join(text for text, _ in train).split())
-    assert dict(zip(corpus.words, corpus.counts.tolist(), strict=True)) == words
+    assert dict(zip(corpus.words.to_pylist(), corpus.counts.tolist(), strict=True)) == words
     # Sorted by label in the file, but not here, where the first rows are held out for validation.
     assert 15 < sum(label for _, label in splits["train"][:40]) < 33
 
@@ -72,10 +74,10 @@ def test_one_file_is_split_by_share_and_class() -> None:
     reviews = sorted_by_label(40, 60)
     write("train.jsonl", reviews)
     corpus = load()
-    train, test = (next(iter(corpus.splits[split])) for split in ("train", "test"))
+    train, test = (next(corpus.reviews(split)) for split in ("train", "test"))
     assert (len(train), train.labels.sum(), len(test), test.labels.sum()) == (75, 45, 25, 15)
     # What is held out is what the vocabulary, made from the training rows, does not know the number of.
-    numbers = {int(word) for word in corpus.words if word != "review"}
+    numbers = {int(word) for word in corpus.words.to_pylist() if word != "review"}
     held_out = sorted(set(range(100)) - numbers)
     np.testing.assert_array_equal(test.labels, [label for row, (_, label) in enumerate(reviews) if row in held_out])
 
@@ -104,18 +106,19 @@ def test_the_same_words_are_on_one_side_of_every_split(capsys: pytest.CaptureFix
     assert f"{both} texts have both labels" in said
     assert corpus.own is not None
     assert (corpus.own.duplicates, corpus.own.both_labels) == (duplicates, both)
-    train = next(iter(corpus.splits["train"]))
+    train = next(corpus.reviews("train"))
     rows = [tuple(train.tokens[a:b].tolist()) for a, b in zip(train.offsets[:-1], train.offsets[1:], strict=True)]
     assert not set(rows[:150]) & set(rows[150:])  # a hold-out
     # A text in the test split alone has a word, its number, that the vocabulary lacks or that another kind has.
     assert sum(len(row) == 2 for row in rows) == len(rows)
     counts = Counter(rows)
     kept = Counter(frame["words"])
-    spelled = {" ".join(corpus.words[token - 1] for token in row): count for row, count in counts.items()}
+    known = corpus.words.to_pylist()
+    spelled = {" ".join(known[token - 1] for token in row): count for row, count in counts.items()}
     assert all(kept[words] == count for words, count in spelled.items())  # all of a text's rows are there, or none
 
     dropped = load(duplicates="drop")
-    assert sum(len(batch) for split in dropped.splits.values() for batch in split) == 600 - duplicates
+    assert sum(len(batch) for split in dropped.splits for batch in dropped.reviews(split)) == 600 - duplicates
 
 
 def test_test_reviews_with_the_words_of_a_training_review_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,11 +172,41 @@ def test_what_became_of_the_rows_is_in_source_json() -> None:
     write("train.jsonl", [(f"a {row}", label) for row, label in enumerate([5, 4, 3, 1, None] * 10)])
     shutil.copy("train.jsonl", "more.jsonl")
     values = settings(train=["train.jsonl"], positive=[4, 5], negative=1, bad_rows="skip")
-    download.write(files.load(values, text.keras))
+    download.write(files.load(values, "keras"))
     own = read_source().own
     assert own is not None
     assert own.labels == {"positive": {"5": 10, "4": 10}, "negative": {"1": 10}, "left out": {"3": 10}}
     assert (own.bad_rows, own.duplicates, own.both_labels) == (10, 0, 0)
+
+
+def test_where_a_row_came_from_and_its_slices() -> None:
+    frame = pd.DataFrame({"text": [f"a {n}" for n in range(40)], "label": [n % 2 for n in range(40)]})
+    frame = frame.assign(year=[str(n + 1990) for n in range(40)], shop=["", *"abc"] * 10)
+    Path("some").mkdir()
+    frame.to_csv("some/a.csv", index=False)
+    frame[::-1].assign(year=range(40)).to_json("some/b.jsonl", orient="records", lines=True)
+    download.write(files.load(settings(train="some", slices=["shop", "year"]), "keras"))
+    known = read_vocabulary()
+    for split in ("train", "test"):
+        details = read_details(split)
+        assert details.columns.tolist() == ["file", "row", "shop", "year"]
+        reviews = next(read_reviews(split, 100))
+        for number, (file, row, shop, year) in enumerate(details.itertuples(index=False)):
+            original = frame.iloc[row - 1 if file == "some/a.csv" else -row]
+            assert reviews.labels[number] == original["label"]
+            assert shop == original["shop"]
+            assert year == (original["year"] if file == "some/a.csv" else str(row - 1))
+            if split == "train":
+                tokens = reviews.tokens[reviews.offsets[number] : reviews.offsets[number + 1]]
+                assert " ".join(known[token - 1] for token in tokens) == original["text"]
+
+
+def test_slices_that_are_not_there_are_refused() -> None:
+    write("train.jsonl", sorted_by_label(40, 60))
+    Path("train.txt").write_text("__label__pos fine\n")
+    for name in ("train.jsonl", "train.txt"):
+        with pytest.raises(UserError, match=r"^train.*data.files.slices in params.yaml names.*$"):
+            load(train=name, slices=["year"])
 
 
 def test_bad_rows_are_told_once_with_the_first_places() -> None:
@@ -230,15 +263,21 @@ def test_pandas_and_polars_give_the_same_bytes(kind: str) -> None:
     ):
         write_file()
         download.write(load(train="reviews"))
-        contents.append({path.name: path.read_bytes() for path in RAW.iterdir()})
+        contents.append({str(path): path.read_bytes() for path in RAW.rglob("*.*")})
     assert contents[0] == contents[1] == contents[2]
 
 
 @pytest.mark.parametrize(("negative", "share"), [(1, 0.5), (2, 0.2), (2, 0.8)])
-def test_too_few_rows_to_split_are_said(negative: int, share: float) -> None:
+def test_too_few_rows_to_split_are_said(folder: Path, negative: int, share: float) -> None:
+    write_params(folder)
+    params.load()
     write("train.jsonl", sorted_by_label(negative, 100))
     with pytest.raises(UserError, match=rf"^{negative} different negative reviews .* too few to split: test_share"):
         load(test_share=share)
+    if negative == 2:
+        with pytest.raises(UserError, match=r"test_share to 0\.5 and train\.holdout_rows to 20 "):
+            load(test_share=share)
+        load(test_share=0.5)
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "test.jsonl"])
@@ -252,7 +291,8 @@ def test_a_split_of_one_class_is_said(name: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"test_share": 0}, {"train": ""}, {"train": []}, {"train": "../a"}, {"seed": -1}, {"positive": [[1]]},
-     {"encoding": "utf-99"}, {"encoding": "base64"}, {"bad_rows": "drop"}, {"columns": []}],
+     {"encoding": "utf-99"}, {"encoding": "base64"}, {"bad_rows": "drop"}, {"slices": ["row"]}, {"slices": ["a", "a"]},
+     {"columns": []}],
 )  # fmt: skip
 def test_settings_that_are_not_allowed(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -1,6 +1,7 @@
 """What the report tells of reviews, against loops that are easy to follow."""
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 
 from stages.contracts.features import Columns
@@ -65,6 +66,9 @@ def test_one_row_that_is_right_is_enough() -> None:
     assert [rows.tolist() for rows in chosen.values()] == [[0], [], [0]]
 
 
+DETAILS = pd.DataFrame({"file": ["pos/1.txt", "a.csv", "a.csv"], "row": [0, 999, 1000]})
+
+
 def test_words_are_in_reading_order_with_their_marks() -> None:
     some = made("good film odd the good", "bad the bad")
     matrix = multi_hot.encode(some, len(COLUMNS)).matrix
@@ -73,7 +77,7 @@ def test_words_are_in_reading_order_with_their_marks() -> None:
     probabilities = np.array([0.25, 0.5, 0.75], np.float32)
     chosen = {"Wrong": np.array([2]), "Empty": np.array([], np.int64), "Right": np.array([0])}
     shown = examples.describe(
-        chosen, probabilities, some, matrix, effects, WORDS, Columns(COLUMNS, "keras"), NGrams(len(WORDS))
+        chosen, probabilities, some, matrix, effects, WORDS, Columns(COLUMNS, "keras"), NGrams(len(WORDS)), DETAILS
     )
     assert list(shown) == ["Wrong", "Empty", "Right"]
     (first,), (second,) = shown["Wrong"], shown["Right"]
@@ -83,6 +87,7 @@ def test_words_are_in_reading_order_with_their_marks() -> None:
     assert (first.row, first.positive, first.probability, first.left_out) == (2, False, 0.75, 0)
     assert (second.row, second.words, second.strongest) == (0, [bad, Word("the"), bad], [bad])
     assert shown["Empty"] == []
+    assert (first.place, second.place) == ("a.csv, row 1,000", "pos/1.txt")
 
 
 def test_all_words_of_an_n_gram_are_marked() -> None:
@@ -92,7 +97,7 @@ def test_all_words_of_an_n_gram_are_marked() -> None:
     fall = {"film": -0.25, "the film": 1.5}
     effects = np.array([fall.get(columns.words[column], 0.0) for column in matrix.indices])
     chosen, probabilities = {"Right": np.array([0])}, np.array([0.25], np.float32)
-    shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS, columns, known)["Right"][0]
+    shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS, columns, known, DETAILS)["Right"][0]
     assert [word.log_odds for word in shown.words] == [1.5, 1.5, 0, 0, -0.25]
     assert shown.strongest == [Word("the film", 1.5), Word("film", -0.25)]
 
@@ -109,5 +114,6 @@ def test_a_review_without_end_has_one_in_the_report() -> None:
         WORDS,
         Columns(COLUMNS, "keras"),
         NGrams(len(WORDS)),
+        DETAILS,
     )
     assert (len(shown["All"][0].words), shown["All"][0].left_out) == (1000, 4000)

@@ -46,7 +46,7 @@ from tests.fuzz.test_params import VALUES
 Files = dict[str, bytes]
 
 ROWS, WORDS, COLUMNS = 30, 20, 12
-RAW, PART = "data/raw/train.parquet", "data/features/train/part-00000.npz"
+RAW, PART = "data/raw/train/part-00000.parquet", "data/features/train/part-00000.npz"
 LABELS = PART.replace(".npz", ".labels.npy")
 VOCABULARY, SOURCE = "data/raw/vocabulary.parquet", "data/raw/source.json"
 OF_FEATURES, OF_MODEL = str(FEATURES_COLUMNS), str(MODEL_COLUMNS)
@@ -89,7 +89,7 @@ def check_reviews(words: int, rows: int) -> None:
 
 
 def check_batch(batch: Reviews, words: int) -> None:
-    assert [values.dtype for values in vars(batch).values()] == [np.int32, np.int32, np.uint8]
+    assert [values.dtype for values in (batch.tokens, batch.offsets, batch.labels)] == [np.int32, np.int32, np.uint8]
     offsets = batch.offsets.tolist()
     assert offsets[0] == 0
     assert offsets[-1] == len(batch.tokens)
