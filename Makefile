@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv committed repro report plots audit bench bench-scale bench-predict caching \
+.PHONY: help install .venv committed repro report plots audit bench bench-scale bench-predict ladder caching \
   test test-all fuzz verify kills old-keras lint format lock ci
 
 help:  ## List the targets
@@ -65,6 +65,9 @@ bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 
 bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: benchmarks/predict.md
 	@$(BIN)/python -m benchmarks.predict
+
+ladder: install  ## Run the steps from the reference run to the best model: docs/experiments.md (15 minutes)
+	@$(BIN)/python -m benchmarks.ladder
 
 caching: install  ## Write docs/caching.md: which stages run after which change (five minutes)
 	@$(BIN)/python -m checks.caching
