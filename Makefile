@@ -69,6 +69,9 @@ bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: be
 caching: install  ## Write docs/caching.md: which stages run after which change (five minutes)
 	@$(BIN)/python -m checks.caching
 
+clean-cache: install  ## Remove the tokens that `download` keeps for the next run
+	@$(BIN)/python -m stages.download.tokens
+
 test: install  ## Run the tests, except the slow ones
 	@$(BIN)/pytest -m "not slow"
 
