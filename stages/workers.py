@@ -4,12 +4,14 @@ MULTIHOT_WORKERS is the number of processes, by default that of the cores; 1 run
 DASK_SCHEDULER_ADDRESS the tasks run on the workers of that cluster (docs/scale.md).
 """
 
+import asyncio
 import atexit
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -164,4 +166,4 @@ def _lost() -> tuple[type[BaseException], ...]:
     from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
 
-    return (BrokenProcessPool, KilledWorker, CommClosedError)
+    return (BrokenProcessPool, KilledWorker, CommClosedError, CancelledError, asyncio.CancelledError)

@@ -103,7 +103,8 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_no_byte_shows_the_number_of_workers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write reviews in several files, which are read in small stretches and written in small parts."""
     monkeypatch.setattr(files, "_STRETCH", 1 << 12)
     monkeypatch.setattr(encoder, "PART_ROWS", 100)
     frame = pd.DataFrame({"text": [f'word{n % 7} "a", b{n}\nend {n}' * 9 for n in range(200)], "year": range(200)})
@@ -117,17 +118,36 @@ def test_no_byte_shows_the_number_of_workers(folder: Path, monkeypatch: pytest.M
     bare = "".join(f'6" screen {n},{n % 2},{n}\n' for n in range(2000))  # where a text ends cannot be told by counting
     (own / "e.csv").write_text(f"text,label,year\n{bare}")
     write_params(folder, {"data": {"sources": ["files"], "files": {"train": ["*.*"], "slices": ["year"]}}})
-    written = []
-    for number in ("1", "2", "5"):
-        monkeypatch.setenv("MULTIHOT_WORKERS", number)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / number))
-        download.main()
-        written.append({str(path): path.read_bytes() for path in RAW.rglob("*.*")})
-    assert written[0] == written[1] == written[2]
-    assert len(written[0]) > 20
-    details = pd.concat([read_details("train"), read_details("test")])
-    assert details.groupby("file").size().to_dict() == dict.fromkeys(
-        ["a.csv", "b.jsonl", "c.csv.gz", "d.parquet"], 200
-    ) | {"e.csv": 2000}
-    assert (details["row"] == details["year"].astype(int) + 1).all()
+
+
+def downloaded(monkeypatch: pytest.MonkeyPatch, number: str) -> dict[str, bytes]:
+    """What so many workers write, with nothing in the cache folder."""
+    monkeypatch.setenv("MULTIHOT_WORKERS", number)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path.cwd() / number))
+    download.main()
+    return {str(path): path.read_bytes() for path in RAW.rglob("*.*")}
+
+
+def test_no_byte_shows_the_number_of_workers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(folder, monkeypatch)
+    one = downloaded(monkeypatch, "1")
+    assert one == downloaded(monkeypatch, "2") == downloaded(monkeypatch, "5")
+    assert len(one) > 20
     assert len(list((folder / "1/multihot/tokens").iterdir())) > 20
+    details = pd.concat([read_details("train"), read_details("test")])
+    rows = dict.fromkeys(["a.csv", "b.jsonl", "c.csv.gz", "d.parquet"], 200) | {"e.csv": 2000}
+    assert details.groupby("file").size().to_dict() == rows
+    assert (details["row"] == details["year"].astype(int) + 1).all()
+
+
+def test_no_byte_shows_a_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="dask[distributed] is an extra: pip install .[cluster]")
+    prepare(folder, monkeypatch)
+    one = downloaded(monkeypatch, "1")
+    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
+        assert workers.run(kill, [(tmp_path / "once", number) for number in range(6)], 0, "work") == list(range(6))
+        assert downloaded(monkeypatch, "2") == one
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"^no scheduler answers at DASK_SCHEDULER_ADDRESS=tcp://127.0.0.1:9 "):
+        workers.run(refuse, [1], 0, "work")
