@@ -72,6 +72,9 @@ ladder: install  ## Run the steps from the reference run to the best model: docs
 caching: install  ## Write docs/caching.md: which stages run after which change (five minutes)
 	@$(BIN)/python -m checks.caching
 
+clean-cache: install  ## Remove the tokens that `download` keeps for the next run
+	@$(BIN)/python -m stages.download.tokens
+
 test: install  ## Run the tests, except the slow ones
 	@$(BIN)/pytest -m "not slow"
 
