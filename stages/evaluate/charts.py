@@ -46,15 +46,21 @@ def of_run(history: pd.DataFrame) -> list[Chart]:
     return [_epochs(history, "loss", "Loss"), _epochs(history, "binary_accuracy", "Binary accuracy")]
 
 
-def of_test(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> list[Chart]:
+def of_test(labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float) -> list[Chart]:
     """Return the charts of the final network on the test split.
 
     Args:
         labels: (rows,) 0 or 1, with at least one of each.
         probabilities: (rows,) that the row is positive.
+        threshold: a row with a higher probability is predicted positive.
     """
-    charts = (_roc, _precision_recall, _calibration, _histogram, _confusion)
-    return [chart(labels, probabilities) for chart in charts]
+    return [
+        _roc(labels, probabilities),
+        _precision_recall(labels, probabilities, threshold),
+        _calibration(labels, probabilities),
+        _histogram(labels, probabilities),
+        _confusion(labels, probabilities > threshold),
+    ]
 
 
 def calibration_bins(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -120,13 +126,17 @@ def _roc(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Cha
     )
 
 
-def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
-    precision, recall, _ = (values[::-1] for values in precision_recall_curve(labels, probabilities))
-    kept = _thinned(recall, precision)
+def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float) -> Chart:
+    precision, recall, lowest = precision_recall_curve(labels, probabilities)
+    # The point where all rows above the threshold are positive, and no others.
+    chosen = len(lowest) - np.searchsorted(lowest, np.float32(threshold), side="right")
+    precision, recall = precision[::-1], recall[::-1]
+    kept = np.union1d(_thinned(recall, precision), [chosen])
 
     def draw(axes: Axes) -> None:
         axes.axhline(labels.mean(), color=GREY, linestyle=":", label="chance")
         axes.plot(recall[kept], precision[kept], "-", color=POSITIVE, label="test")
+        axes.plot(recall[chosen], precision[chosen], "o", color=NEGATIVE, label=f"threshold: {threshold:.4g}")
         axes.set(xlabel="Recall", ylabel="Precision", ylim=(0, 1.02))
         axes.legend(frameon=False, loc="lower left")
 
@@ -134,8 +144,11 @@ def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.flo
     return Chart(
         "precision_recall",
         "Precision and recall",
-        f"Precision by recall on the test split. At a recall of 0.9, the precision is {at_nine_tenths:.3f}.",
-        pd.DataFrame({"recall": recall[kept], "precision": precision[kept]}),
+        f"Precision by recall on the test split. At a recall of 0.9, the precision is {at_nine_tenths:.3f}. At the "
+        f"threshold of {threshold:.4g}, the recall is {recall[chosen]:.3f} and the precision {precision[chosen]:.3f}.",
+        pd.DataFrame(
+            {"recall": recall[kept], "precision": precision[kept], "at_threshold": (kept == chosen).astype(int)}
+        ),
         draw,
     )
 
@@ -188,8 +201,8 @@ def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
     )
 
 
-def _confusion(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
-    matrix = confusion_matrix(labels, probabilities > 0.5, labels=[0, 1])
+def _confusion(labels: NDArray[np.float32], positive: NDArray[np.bool_]) -> Chart:
+    matrix = confusion_matrix(labels, positive, labels=[0, 1])
 
     def draw(axes: Axes) -> None:
         for (actual, predicted), rows in np.ndenumerate(matrix):

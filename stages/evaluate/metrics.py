@@ -19,6 +19,7 @@ def summary(
     source: Source,
     columns: int,
     history: pd.DataFrame,
+    threshold: float,
     test: dict[str, float],
     intervals: dict[str, Interval],
 ) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def summary(
         source: the source of the reviews.
         columns: the number of columns of the features.
         history: the history of the hold-out run.
+        threshold: a row with a higher probability is predicted positive.
         test: the metrics of the final network on the test split, from `measure`.
         intervals: the interval of each of these metrics.
     """
@@ -42,6 +44,7 @@ def summary(
             "loss": best["val_loss"],
             "binary_accuracy": best["val_binary_accuracy"],
         },
+        "threshold": threshold,
         "test": {name: round(value, 6) for name, value in test.items()},
         # DVC's tables leave lists out. With a column for each end they would be too wide to read.
         "test_interval": {name: [round(end, 6) for end in ends] for name, ends in intervals.items()},
@@ -49,9 +52,9 @@ def summary(
 
 
 def measure(
-    loss: NDArray[np.float64], labels: NDArray[np.float32], probabilities: NDArray[np.float32]
+    loss: NDArray[np.float64], labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float
 ) -> dict[str, float]:
-    """Return the metrics of predicted probabilities. As in Keras, a review is predicted positive above 0.5.
+    """Return the metrics of predicted probabilities.
 
     The expected calibration error (Naeini, Cooper, Hauskrecht: Obtaining well calibrated probabilities using Bayesian
     binning, 2015) is the mean distance between the predicted probability and the share of positive reviews, over bins
@@ -61,6 +64,7 @@ def measure(
         loss: (rows,) the loss of each row.
         labels: (rows,) 0 or 1, with at least one of each.
         probabilities: (rows,) that the row is positive.
+        threshold: a row with a higher probability is predicted positive. Keras's binary accuracy has 0.5.
 
     Raises:
         UserError: all rows have the same label, so that most metrics are undefined.
@@ -70,7 +74,7 @@ def measure(
             f"{FEATURES / 'test'} holds only {'positive' if labels[0] else 'negative'} reviews; expected both labels: "
             "add test reviews of the other label"
         )
-    positive = probabilities > 0.5
+    positive = probabilities > threshold
     precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(
         labels, positive, average="binary", zero_division=0
     )

@@ -56,7 +56,8 @@ def render(
     """Return the page as HTML. Equal arguments give equal text.
 
     Args:
-        metrics: the content of metrics.json: at least `source` and `test`. `test_interval` holds the intervals.
+        metrics: the content of metrics.json: at least `source`, `threshold` and `test`. `test_interval` holds
+            the intervals.
         params: the content of params.yaml, by section.
         charts: the charts, in the order of the page.
         top_words: the words with the largest effect.
@@ -65,6 +66,7 @@ def render(
     apart = ("test", "test_interval")
     return _environment().get_template("report.html.jinja").render(
         source=metrics["source"],
+        threshold=metrics["threshold"],
         test=metrics["test"],
         intervals=metrics.get("test_interval", {}),
         provenance=[(name, _value(value)) for name, value in _flat(metrics) if name.partition(".")[0] not in apart],

@@ -4,20 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-from numpy.typing import NDArray
 
-from stages.storage import atomic_write, write_json, write_table
+from stages.storage import atomic_write, write_json
 
 METRICS = Path("results/metrics.json")
 PREDICTIONS = Path("results/predictions.parquet")
 PLOTS = Path("results/plots")
 FIGURES = Path("results/figures")
 REPORT = Path("results/report.html")
-
-_PREDICTIONS = pa.schema([("row", pa.int64()), ("label", pa.uint8()), ("probability", pa.float32())])
 
 
 def write_metrics(metrics: dict[str, Any]) -> None:
@@ -40,14 +35,6 @@ def write_figures(pictures: Mapping[str, bytes]) -> None:
         folder.mkdir()
         for name, content in pictures.items():
             (folder / f"{name}.png").write_bytes(content)
-
-
-def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:
-    """Write results/predictions.parquet: `row`, `label` and `probability`, in the order of the test split."""
-    with atomic_write(PREDICTIONS) as path:
-        write_table(
-            path, _PREDICTIONS, [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
-        )
 
 
 def write_report(page: str) -> None:

@@ -1,10 +1,12 @@
 """Predict whether new reviews are positive.
 
-Reads   models/model.keras, models/columns.parquet; one review per argument, row of --file, or line of standard input
+Reads   models/model.keras, models/columns.parquet, models/threshold.json; one review per argument, row of --file, or
+        line of standard input
 Writes  one line per review, in the same order, to standard output
 
-A review is positive if its probability is above 0.5. --explain shows the effect of each word: how much lower the
-log-odds of positive are without the word. <unknown> stands for all words that the model does not know.
+A review is positive if its probability is above the threshold in models/threshold.json. --explain shows the effect of
+each word: how much lower the log-odds of positive are without the word. <unknown> stands for all words that the model
+does not know.
 """
 
 import argparse
@@ -91,7 +93,7 @@ def main(
     from tqdm import tqdm
 
     from stages.contracts.features import read_columns
-    from stages.contracts.model import MODEL, MODEL_COLUMNS
+    from stages.contracts.model import MODEL, MODEL_COLUMNS, THRESHOLD, read_threshold
     from stages.encoding.tokenizers import TOKENIZERS
     from stages.inference import network
     from stages.predict import show
@@ -102,7 +104,7 @@ def main(
     if texts:
         rows = iter(list(rows))  # check all before the first prediction
     known = read_columns(models / MODEL_COLUMNS.name)
-    model = Model(network.read(known, models / MODEL.name), known)
+    model = Model(network.read(known, models / MODEL.name), known, read_threshold(models / THRESHOLD.name))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not support all characters
     terminal = sys.stdout.isatty()

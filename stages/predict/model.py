@@ -37,11 +37,12 @@ class Answer(NamedTuple):
     """Whether the text has a word that the model knows."""
     contributions: dict[str, float] | None
     """The effect of each word in log-odds, the most positive first, if requested. `<unknown>` is all unknown words."""
+    threshold: float = 0.5
 
     @property
     def label(self) -> str:
-        """`positive` above a probability of 0.5, as in Keras's binary accuracy, else `negative`."""
-        return "positive" if self.probability > 0.5 else "negative"
+        """`positive` if the probability is above the threshold, else `negative`."""
+        return "positive" if self.probability > self.threshold else "negative"
 
 
 class Model:
@@ -54,8 +55,9 @@ class Model:
         ['positive']
     """
 
-    def __init__(self, network: Network, columns: Columns) -> None:
-        """Combine a network with the meaning of its columns."""
+    def __init__(self, network: Network, columns: Columns, threshold: float = 0.5) -> None:
+        """Combine a network with the meaning of its columns, and the threshold above which a text is positive."""
+        self._threshold = threshold
         self._words = columns.words
         self._network = network
         self._tokenize = TOKENIZERS[columns.tokenizer]
@@ -80,7 +82,8 @@ class Model:
             each = zip(chunk, probabilities.tolist(), known.tolist(), reasons, strict=False)
             for row, probability, has_known, contributions in each:
                 number += 1
-                yield Answer(row.number or number, row.where, row.text, probability, has_known, contributions)
+                place = row.number or number, row.where, row.text
+                yield Answer(*place, probability, has_known, contributions, self._threshold)
 
     def encode(self, texts: Sequence[str]) -> Features:
         """Return the multi-hot rows of texts, (texts, columns), as `vectorize` encodes the training split.

@@ -52,6 +52,7 @@ def example_review(row: int, words: list[Word]) -> Example:
 def page(word: str = "fine", source: str = "made up") -> str:
     metrics: dict[str, Any] = {
         "source": source,
+        "threshold": 0.5,
         "rows": {"train": 3000, "test": 1234567},
         "validation": {"best_epoch": 3},
         "test": {"loss": 0.31, "roc_auc": 0.95, "undefined": None},
@@ -120,7 +121,9 @@ def test_all_that_was_measured_and_chosen_is_there() -> None:
 
 def test_a_probability_is_never_rounded_to_certainty() -> None:
     review = Example(0, True, 0.99999, [Word("a")], [], 0)
-    made = report.render({"source": "x", "test": {}}, {}, [], TopWords([], [], rows=0), {"Right": [review]})
+    made = report.render(
+        {"source": "x", "threshold": 0.5, "test": {}}, {}, [], TopWords([], [], rows=0), {"Right": [review]}
+    )
     assert "1.0000" not in made
     assert "&gt;\u00a00.9999" in made
 

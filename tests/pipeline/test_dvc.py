@@ -133,6 +133,27 @@ def test_best_takes_the_epoch_of_the_lowest_validation_loss(clone: Clone) -> Non
     assert f"final network: 600 rows, {best} epochs" in printed
 
 
+def test_the_best_threshold_is_evaluates_alone_and_predict_uses_it(clone: Clone) -> None:
+    before = json.loads(clone.read("results/metrics.json"))["test"]
+    clone.set({"evaluate": {"threshold": "best"}})
+    assert clone.repro() == ["evaluate"]
+    written = json.loads(clone.read("results/metrics.json"))
+    threshold = json.loads(clone.read("models/threshold.json"))["threshold"]
+    assert written["threshold"] == threshold != 0.5
+    table = pq.read_table(clone.folder / "results" / "predictions.parquet")
+    labels, probabilities = (table.column(name).to_numpy() for name in ("label", "probability"))
+    expected = by_scikit_learn(labels, probabilities, threshold=threshold)
+    assert written["test"] == pytest.approx(expected, abs=2e-6) != pytest.approx(before, abs=2e-6)
+    holdout = pq.read_table(clone.folder / "results" / "holdout.parquet")
+    best = history_of(clone)[1]  # two epochs, as the final network has
+    right = (holdout.column("probability").to_numpy() > 0.5) == holdout.column("label").to_numpy()
+    assert right.mean() == pytest.approx(float(best["val_binary_accuracy"]), abs=1e-6)
+
+
+def history_of(clone: Clone) -> list[dict[str, str]]:
+    return list(csv.DictReader(clone.read("results/history.csv").splitlines()))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
