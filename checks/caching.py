@@ -28,6 +28,7 @@ OTHER_VALUES: dict[str, Any] = {
     "data.files.folder": "data/other",
     "data.files.train": "other.csv",
     "data.files.columns": ["text", "label"],
+    "data.files.slices": ["year"],
     "data.files.encoding": "latin-1",
     "data.files.bad_rows": "skip",
     "data.files.duplicates": "drop",

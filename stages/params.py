@@ -45,6 +45,12 @@ def _written_out(folder: str) -> str:
     return folder
 
 
+def _new_columns(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names) or {"tokens", "label", "file", "row"} & set(names):
+        raise ValueError
+    return names
+
+
 _FileName = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
 _FileNames = _FileName | Annotated[list[_FileName], Field(min_length=1)]
 _Label = bool | int | float | str
@@ -86,6 +92,11 @@ class Files(_Section):
     ]
     negative: Annotated[
         _Labels | None, Field(description="the same for negative, or null: the one label that is not positive")
+    ]
+    slices: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        AfterValidator(_new_columns),
+        Field(description="a list of names of columns, each once, and none of tokens, label, file and row"),
     ]
     encoding: Annotated[
         str,
@@ -187,6 +198,15 @@ def load() -> Params:
     except ValidationError as error:
         lines = dict.fromkeys(_explain(detail) for detail in error.errors(include_url=False))
         raise UserError("\n".join(lines)) from None
+
+
+def holdout_that_fits(rows: int) -> int | None:
+    """Return a value for `train.holdout_rows` that fits so many training rows, or None if the value in use does.
+
+    `download` says it, so that you need not wait for `train` to learn it. No output depends on what it says, so that
+    `train.holdout_rows` is no parameter of `download`.
+    """
+    return None if _value(_loaded, "train.holdout_rows") < rows else max(1, rows * 2 // 5)
 
 
 def changed(keys: Iterable[str]) -> bool:

@@ -46,7 +46,7 @@ _EXTRA = object()
 """What the cells of a row hold that has more values than there are columns."""
 
 _Values = Iterator[Sequence[Any]]
-"""Text and label of each row, or the text alone."""
+"""Text, label and slices of each row, or the text alone."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Layout:
     """The names of all columns, for a table without a header."""
     encoding: str = "utf-8"
     """Of files that do not start with a byte order mark."""
+    slices: Sequence[str] = ()
+    """The names of more columns that are wanted."""
     parts: Sequence[str] = ("text", "label")
     """What is wanted of a row: text and label, or the text alone."""
     setting: str = "data.files.{} in params.yaml"
@@ -97,7 +99,18 @@ class Layout:
                     f"{file} has {len(positions)} columns that may be the {part}, among {shown}.\n"
                     f"Set {setting(part)} to one, or rename those that have the same name"
                 )
-        return [position for positions in found.values() for position in positions]
+        for name in self.slices:
+            if (count := names.count(name)) != 1:
+                called = f"{count} columns" if count else "no column"
+                raise UserError(f"{file} has {called} {name!r}, which {setting('slices')} names: {shown}")
+        return [position for positions in found.values() for position in positions] + list(
+            map(names.index, self.slices)
+        )
+
+    def refuse_slices(self, file: object) -> None:
+        """Refuse more columns where a file has only texts and labels."""
+        if self.slices:
+            raise UserError(f"{file} has no columns; {self.setting.format('slices')} names {self.slices[0]!r}")
 
 
 class Row(NamedTuple):
@@ -113,6 +126,8 @@ class Row(NamedTuple):
     """From 1; the header and blank lines do not count. 0 for a text that is no row."""
     problem: str = ""
     """Why the row cannot be used, if it cannot: `its text is blank`."""
+    slices: tuple[str, ...] = ()
+    """What the columns of `Layout.slices` hold. Empty where nothing is."""
 
     @property
     def where(self) -> str:
@@ -133,6 +148,7 @@ def read(path: Path, layout: Layout) -> Iterator[Row]:
         for file in (file for kind in ("pos", "neg") for file in sorted((path / kind).glob("*.txt"))):
             with _errors(file, layout), file.open("rb") as content:
                 yield check(str(file), 0, _text(content, layout).read(), file.parent.name)
+        layout.refuse_slices(path)
         return
     if not path.exists():
         raise UserError(f"{path} is not there")
@@ -168,9 +184,9 @@ def lines(name: str, file: BinaryIO) -> Iterator[Row]:
         raise UserError(f"{name} is empty; expected a review a line")
 
 
-def check(file: str, number: int, text: object, *labels: object) -> Row:
-    """Make a row of a text and of its label, if one is wanted."""
-    problem, label = "", "".join(map(normalize_label, labels))
+def check(file: str, number: int, text: object, *values: object) -> Row:
+    """Make a row of a text, of its label, if one is wanted, and of what other columns hold."""
+    problem, label = "", "".join(map(normalize_label, values[:1]))
     if text is _EXTRA:
         problem = "it has more values than there are columns; a text that holds a separator needs quotation marks"
     elif not isinstance(text, str) or not text.strip():
@@ -179,11 +195,12 @@ def check(file: str, number: int, text: object, *labels: object) -> Row:
         problem = f"its text has more than {LONGEST:,} characters"
     elif not text.isascii() and re.search("[\ud800-\udfff]", text):
         problem = "its text holds half a character, which is no Unicode"
-    elif labels and not label:
+    elif values and not label:
         problem = "it has no label"
     elif "\n" in text or "\r" in text:
         text = re.sub("\r\n?|\n", " ", text.rstrip("\r\n"))
-    return Row(file, "" if problem else cast(str, text), label, number, problem)
+    slices = tuple("" if value is None or value != value else str(value) for value in values[1:])
+    return Row(file, "" if problem else cast(str, text), label, number, problem, slices)
 
 
 def normalize_label(label: object) -> str:
@@ -265,6 +282,7 @@ def _values(path: Path, content: BinaryIO, layout: Layout) -> _Values:
     text.seek(0)
     first = head.lstrip()
     if first.startswith("__label__"):
+        layout.refuse_slices(path)
         labelled = (re.match(r"__label__(\S+)\s+(?!__label__)(.*)", line) for line in _lines(text) if line.strip())
         yield from ([match and match[2], match and match[1]][: len(layout.parts)] for match in labelled)
     elif first.startswith(("{", "[")):

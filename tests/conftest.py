@@ -49,6 +49,7 @@ REFERENCE: dict[str, dict[str, Any]] = {
             "columns": None,
             "positive": None,
             "negative": None,
+            "slices": [],
             "encoding": "utf-8",
             "bad_rows": "error",
             "duplicates": "keep",

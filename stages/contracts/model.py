@@ -174,11 +174,11 @@ def best_epoch(history: "pd.DataFrame") -> int:
     return int(history["epoch"].iloc[history["val_loss"].argmin()])
 
 
-def write_predictions(path: Path, labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:
-    """Write `row` from 0, `label` and `probability` of rows in order. Both arguments are (rows,)."""
-    with atomic_write(path) as beside:
+def write_holdout(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:
+    """Write results/holdout.parquet: `row` from 0, `label` and `probability`. Both arguments are (rows,)."""
+    with atomic_write(HOLDOUT) as path:
         rows = np.arange(len(labels), dtype=np.int64)
-        write_table(beside, PREDICTIONS, [rows, labels.astype(np.uint8), probabilities])
+        write_table(path, PREDICTIONS, [rows, labels.astype(np.uint8), probabilities])
 
 
 def read_holdout() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

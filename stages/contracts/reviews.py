@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +24,9 @@ from stages.storage import (
     write_table,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SPLITS = ("train", "test")
 RAW = Path("data/raw")
 
@@ -39,6 +44,8 @@ class Reviews:
     """(rows + 1,) the start of each review, and the end of the last."""
     labels: NDArray[np.uint8]
     """(rows,) 1 = positive, 0 = negative."""
+    details: pa.Table | None = None
+    """What else is known of each row, such as the file that it came from."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -74,13 +81,17 @@ class Source:
 
 
 def write_reviews(folder: Path, split: str, batches: Iterable[Reviews]) -> None:
-    """Write `{split}.parquet` in `folder`, one row group per batch."""
+    """Write `{split}.parquet` in `folder`, one row group per batch. The first batch decides on the details."""
+    rest = iter(batches)
+    first = list(islice(rest, 1))
+    schema = pa.schema([*_REVIEWS, *(field for batch in first if batch.details for field in batch.details.schema)])
     # Split by byte, ranks take half the time and five sixths of the size that a dictionary would take.
-    encoding = {"use_dictionary": False, "use_byte_stream_split": ["tokens.list.element"]}
-    with pq.ParquetWriter(folder / f"{split}.parquet", _REVIEWS, compression="zstd", **encoding) as writer:
-        for batch in batches:
+    encoding = {"use_dictionary": schema.names[2:], "use_byte_stream_split": ["tokens.list.element"]}
+    with pq.ParquetWriter(folder / f"{split}.parquet", schema, compression="zstd", **encoding) as writer:
+        for batch in chain(first, rest):
             tokens = pa.ListArray.from_arrays(pa.array(batch.offsets), pa.array(batch.tokens))
-            writer.write_table(pa.table([tokens, pa.array(batch.labels)], schema=_REVIEWS))
+            details = batch.details.columns if batch.details else []
+            writer.write_table(pa.table([tokens, pa.array(batch.labels), *details], schema=schema))
 
 
 def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
@@ -89,7 +100,8 @@ def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
     count = source.train_rows if split == "train" else source.test_rows
     words = count_rows(RAW / "vocabulary.parquet", "download")
     with checked_read(path, "download"), pq.ParquetFile(path, pre_buffer=False) as file:
-        check_schema(file.schema_arrow, _REVIEWS)
+        check_schema(pa.schema(list(file.schema_arrow)[:2]), _REVIEWS)
+        require(len(set(file.schema_arrow.names)) == len(file.schema_arrow.names), "each column once")
         require(file.metadata.num_rows == count, f"{count:,} rows, as source.json says")
         for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names, use_threads=False):
             yield _reviews(batch, words)
@@ -105,6 +117,23 @@ def _reviews(batch: pa.RecordBatch, words: int) -> Reviews:
     require(1 <= reviews.tokens.min(initial=1) <= reviews.tokens.max(initial=1) <= words, f"ranks from 1 to {words:,}")
     require(reviews.labels.max(initial=0) <= 1, "labels 0 and 1")
     return reviews
+
+
+def read_details(split: str) -> "pd.DataFrame":
+    """Read what else is known of each row of a split of data/raw.
+
+    Returns:
+        A row for each review. Your own reviews have the columns `file`, `row` and those of `data.files.slices`, aclimdb
+        has `rating`, other sources have none.
+    """
+    import pandas as pd  # here, because `predict` does without it
+
+    path = RAW / f"{split}.parquet"
+    with checked_read(path, "download"), pq.ParquetFile(path) as file:
+        names = [name for name in file.schema_arrow.names if name not in _REVIEWS.names]
+        table = file.read(names) if names else pa.table({})
+        details: pd.DataFrame = table.to_pandas()
+        return details if names else pd.DataFrame(index=range(file.metadata.num_rows))
 
 
 def read_some_reviews(split: str, rows: Sequence[int]) -> Reviews:

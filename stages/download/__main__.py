@@ -28,6 +28,11 @@ def main() -> None:
         f"{source.name}: {source.train_rows:,} training and {source.test_rows:,} test reviews, "
         f"{len(corpus.words):,} words -> {RAW}"
     )
+    if holdout := params.holdout_that_fits(source.train_rows):
+        console.say(
+            f"warning: train.holdout_rows in params.yaml leaves none of {source.train_rows:,} training reviews; "
+            f"{holdout} would fit"
+        )
 
 
 def first(settings: Data) -> Corpus:

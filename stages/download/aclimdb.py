@@ -9,11 +9,13 @@ import os
 import re
 import tarfile
 import zlib
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -27,7 +29,7 @@ ADDRESS = "https://ai.stanford.edu/~amaas/data/sentiment"
 FILES = {"aclImdb_v1.tar.gz": "md5:7c2ac02c03563afcf9b574c7e56c153a"}
 """The archive's checksum."""
 
-_REVIEW = re.compile("aclImdb/(train|test)/(neg|pos)/([0-9]+_[0-9]+[.]txt)")
+_REVIEW = re.compile("aclImdb/(train|test)/(neg|pos)/([0-9]+_([0-9]+)[.]txt)")
 _DAMAGE = (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError)
 """What tarfile and zlib raise for a damaged archive, the last three for its headers; ValueError for bad UTF-8, too."""
 
@@ -38,6 +40,8 @@ class Review(NamedTuple):
     split: str
     label: int
     file: str
+    rating: int
+    """From 1 to 10."""
     text: str
 
 
@@ -57,14 +61,16 @@ def load(tokenizer: Tokenizer) -> Corpus:
     else:
         (path,) = fetch.find("aclimdb", FILES, [ADDRESS])
     encoder = Encoder(tokenizer)
-    files = []
+    files, ratings = [], array("B")
     for review in tqdm((read_folder if path.is_dir() else read)(path), desc="reading", unit=" reviews", disable=None):
         encoder.add(review.text)
+        ratings.append(review.rating)
         files.append((review.split, -review.label, review.file))  # pos before neg
     generator = np.random.RandomState(113)  # keras.datasets.imdb.load_data's: train first, then test
     train, test = (_rows(path, files, split, generator) for split in ("train", "test"))
     labels = np.array([-label for _, label, _ in files], np.uint8)
-    return encoder.corpus("aclimdb", labels, train, test)
+    details = pa.table({"rating": np.array(ratings)})
+    return encoder.corpus("aclimdb", labels, train, test, details)
 
 
 def _rows(
@@ -93,11 +99,20 @@ def read_folder(folder: Path) -> Iterator[Review]:
     for path in folder.glob("*/*/*.txt"):
         match = _REVIEW.fullmatch(f"aclImdb/{path.relative_to(folder).as_posix()}")
         if match:
-            split, kind, name = match.groups()
             try:
-                yield Review(split, int(kind == "pos"), name, path.read_bytes().decode())
+                yield _review(match, path.read_bytes())
             except UnicodeDecodeError as error:
                 raise UserError(f"{path}: byte {error.start + 1} is not UTF-8; get the archive anew") from None
+            except ValueError as error:
+                raise UserError(f"{path}: {error}; get the archive anew") from None
+
+
+def _review(match: re.Match[str], content: bytes) -> Review:
+    """Make a review of a file's name, as `_REVIEW` matches it, and of its content."""
+    split, kind, name, rating = match.groups()
+    if not 1 <= int(rating) <= 10:
+        raise ValueError(f"its name gives the rating {rating}; expected 1 to 10")
+    return Review(split, int(kind == "pos"), name, int(rating), content.decode())
 
 
 def read(path: Path) -> Iterator[Review]:
@@ -113,7 +128,6 @@ def read(path: Path) -> Iterator[Review]:
                 match = _REVIEW.fullmatch(member.name)
                 file = archive.extractfile(member) if match and member.isreg() else None
                 if match and file:
-                    split, kind, name = match.groups()
-                    yield Review(split, int(kind == "pos"), name, file.read().decode())
+                    yield _review(match, file.read())
     except _DAMAGE as error:
         raise UserError(f"{path} is damaged ({one_line(error)}): get another copy") from None

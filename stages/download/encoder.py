@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from stages.console import UserError
@@ -72,7 +73,12 @@ class Encoder:
             ) from None
 
     def corpus(
-        self, source: str, labels: NDArray[np.uint8], train: NDArray[np.int64], test: NDArray[np.int64]
+        self,
+        source: str,
+        labels: NDArray[np.uint8],
+        train: NDArray[np.int64],
+        test: NDArray[np.int64],
+        details: pa.Table | None = None,
     ) -> Corpus:
         """Make a corpus of the reviews. Add no more reviews after this.
 
@@ -84,6 +90,7 @@ class Encoder:
             labels: (rows,) 1 for positive, 0 for negative. Labels of rows in neither split have no meaning.
             train: The rows of the training split, in their order there.
             test: The rows of the test split, in their order there.
+            details: What else is known of each row.
 
         Raises:
             UserError: There is no room for the temporary file.
@@ -103,19 +110,21 @@ class Encoder:
             source,
             [words[number] for number in ranked],
             counts[ranked],
-            {"train": self._encode(train, labels, ranks), "test": self._encode(test, labels, ranks)},
+            {split: self._encode(rows, labels, ranks, details) for split, rows in (("train", train), ("test", test))},
         )
 
     def _encode(
-        self, rows: NDArray[np.int64], labels: NDArray[np.uint8], ranks: NDArray[np.int32]
+        self, rows: NDArray[np.int64], labels: NDArray[np.uint8], ranks: NDArray[np.int32], details: pa.Table | None
     ) -> Iterator[Reviews]:
         """Yield the reviews of `rows` with ranks as tokens, without the words of rank 0."""
-        for batch in self._read(rows, labels):
+        for batch in self._read(rows, labels, details):
             tokens = ranks[batch.tokens]
             kept = np.concatenate([[0], np.cumsum(tokens > 0)]).astype(np.int32)
-            yield Reviews(tokens[tokens > 0], kept[batch.offsets], batch.labels)
+            yield Reviews(tokens[tokens > 0], kept[batch.offsets], batch.labels, batch.details)
 
-    def _read(self, rows: NDArray[np.int64], labels: NDArray[np.uint8]) -> Iterator[Reviews]:
+    def _read(
+        self, rows: NDArray[np.int64], labels: NDArray[np.uint8], details: pa.Table | None = None
+    ) -> Iterator[Reviews]:
         """Yield the reviews of `rows` in batches, in the order of `rows`, with the words' numbers as tokens."""
         lengths = np.array(self._lengths)
         starts = np.cumsum(lengths) - lengths
@@ -126,4 +135,5 @@ class Encoder:
                 for start, length in zip(starts[batch].tolist(), lengths[batch].tolist(), strict=True)
             )
             offsets = np.concatenate([[0], np.cumsum(lengths[batch])]).astype(np.int32)
-            yield Reviews(np.frombuffer(content, np.int32), offsets, labels[batch])
+            taken = None if details is None else details.take(batch)
+            yield Reviews(np.frombuffer(content, np.int32), offsets, labels[batch], taken)

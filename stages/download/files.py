@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -20,7 +21,7 @@ from stages.contracts.reviews import OwnReviews
 from stages.download.corpus import Corpus
 from stages.download.encoder import Encoder
 from stages.encoding.tokenizers import Tokenizer
-from stages.params import Files
+from stages.params import Files, holdout_that_fits
 
 _UNDERSTOOD = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
 _CLASSES = ("negative", "positive")
@@ -66,7 +67,7 @@ def load(settings: Files, tokenizer: Tokenizer) -> Corpus:
         train, test = rows[~testing], rows[testing]
     _require_both(labels[train], "for training")
     _require_both(labels[test], "for testing")
-    corpus = reader.encoder.corpus("files", labels.astype(np.uint8), _shuffled(train, words), test)
+    corpus = reader.encoder.corpus("files", labels.astype(np.uint8), _shuffled(train, words), test, reader.details())
     return replace(corpus, own=OwnReviews(taken, reader.bad_rows, duplicates, both))
 
 
@@ -111,10 +112,15 @@ class _Reader:
         self.codes = array("H")
         """Each row's label, as a position in `labels`."""
         self.labels: dict[str, int] = {}
+        self._files: list[str] = []
+        self._rows = array("q")
+        self._slices: list[list[str]] = [[] for _ in settings.slices]
         self.bad_rows = 0
         self._first_bad: list[str] = []
         self._settings = settings
-        self._layout = tables.Layout(settings.text, settings.label, settings.columns, settings.encoding)
+        self._layout = tables.Layout(
+            settings.text, settings.label, settings.columns, settings.encoding, settings.slices
+        )
 
     def read(self, path: Path) -> None:
         """Read all reviews of a file, or of a folder with `pos/` and `neg/`."""
@@ -133,6 +139,15 @@ class _Reader:
             words = " ".join(self.encoder.add(row.text)).encode()
             self.words.append(int.from_bytes(blake2b(words, digest_size=8, key=key).digest()))
             self.codes.append(code)
+            self._files.append(Path(row.file).relative_to(self._settings.folder).as_posix())
+            self._rows.append(row.number)
+            for values, value in zip(self._slices, row.slices, strict=True):
+                values.append(value)
+
+    def details(self) -> pa.Table:
+        """Where each row came from, and what its columns of `data.files.slices` hold."""
+        slices = dict(zip(self._settings.slices, (pa.array(each, pa.string()) for each in self._slices), strict=True))
+        return pa.table({"file": pa.array(self._files), "row": np.array(self._rows), **slices})
 
     def tell_bad_rows(self) -> None:
         """Say how many rows could not be used; an error, unless they are to be left out."""
@@ -241,11 +256,19 @@ def _draw(share: float, labels: NDArray[np.int8], words: NDArray[np.uint64]) -> 
         if wanted == 0 or drawn >= len(groups):
             raise UserError(
                 f"{len(groups):,} different {name} reviews are too few to split: test_share = {share} holds out "
-                f"{wanted:,}, expected at least 1, and 1 left to train on.\n"
-                "Add reviews, or change data.files.test_share in params.yaml"
+                f"{wanted:,}, expected at least 1, and 1 left to train on.\nAdd reviews{_that_fit(groups, labels)}"
             )
         testing[groups[:drawn]] = True
     return testing[group]
+
+
+def _that_fit(groups: NDArray[np.int64], labels: NDArray[np.int8]) -> str:
+    """Values for test share and hold-out with which these reviews can be split."""
+    if len(groups) < 2:
+        return ""
+    holdout = holdout_that_fits(len(labels) // 2)
+    more = f" and train.holdout_rows to {holdout}" if holdout else ""
+    return f", or set data.files.test_share to 0.5{more} in params.yaml"
 
 
 def _shuffled(rows: NDArray[np.int64], words: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -23,7 +23,8 @@ def main() -> None:
     source, columns, history = reviews.read_source(), features.read_columns(), model.read_history()
     sentiment = network.read(columns)
     labels, probabilities = _predict(sentiment)
-    model.write_predictions(results.PREDICTIONS, labels, probabilities)
+    details = reviews.read_details("test")
+    results.write_predictions(labels, probabilities, details)
     above = threshold.choose(settings["evaluate"]["threshold"])
     model.write_threshold(above)
 
@@ -41,7 +42,7 @@ def main() -> None:
     results.write_plots({chart.name: chart.table for chart in test_charts})
     results.write_figures({chart.name: figures.png(chart, source.name) for chart in all_charts})
     drawings = [report.drawing(chart, figures.svg(chart)) for chart in all_charts]
-    shown = examples.find_examples(sentiment, labels, probabilities, above)
+    shown = examples.find_examples(sentiment, labels, probabilities, above, details)
     results.write_report(report.render(summary, settings, drawings, examples.find_top_words(sentiment), shown))
     console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.PLOTS}, {results.FIGURES}")
     console.say(f"-> {results.REPORT}: open it in a browser")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 from numpy.typing import NDArray
 
@@ -120,6 +121,8 @@ class Example:
     """The marked words, each once, with the strongest first."""
     left_out: int
     """The number of words after the last of `words`."""
+    place: str = ""
+    """The file and the row of a review of your own."""
 
 
 def describe(
@@ -129,6 +132,7 @@ def describe(
     matrix: scipy.sparse.csr_matrix,
     effects: NDArray[np.float64],
     words: Sequence[str],
+    details: pd.DataFrame,
 ) -> dict[str, list[Example]]:
     """Describe the chosen reviews in words.
 
@@ -139,6 +143,7 @@ def describe(
         matrix: the multi-hot rows of these reviews, (reviews, columns) CSR.
         effects: (entries,) of `stages.inference.attribution.leave_one_out` for `matrix`.
         words: the vocabulary: word r - 1 has rank r.
+        details: of the whole split, as `read_details` returns them.
     """
     numbers = iter(range(len(reviews)))
     examples: dict[str, list[Example]] = {}
@@ -160,9 +165,17 @@ def describe(
                     spelled,
                     strongest,
                     max(len(tokens) - _LONGEST, 0),
+                    _place(details, int(row)),
                 )
             )
     return examples
+
+
+def _place(details: pd.DataFrame, row: int) -> str:
+    if "file" not in details:
+        return ""
+    file, number = details.loc[row, ["file", "row"]]
+    return f"{file}, row {number:,}" if number else str(file)
 
 
 def _marks(columns: NDArray[np.int32], effects: NDArray[np.float64]) -> dict[int, float]:
@@ -179,7 +192,11 @@ def find_top_words(network: Network) -> TopWords:
 
 
 def find_examples(
-    network: Network, labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float
+    network: Network,
+    labels: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    threshold: float,
+    details: pd.DataFrame,
 ) -> dict[str, list[Example]]:
     """Find example reviews in the test split, and describe them in words.
 
@@ -194,4 +211,4 @@ def find_examples(
         raise UserError(f"{RAW} and {FEATURES} come from two different runs: run `dvc repro`")
     matrix = multi_hot.encode(some, network.columns).matrix
     effects = leave_one_out(network, matrix)
-    return describe(chosen, probabilities, some, matrix, effects, words)
+    return describe(chosen, probabilities, some, matrix, effects, words, details)

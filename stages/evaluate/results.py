@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
-from stages.storage import atomic_write, write_json
+from stages.contracts import model
+from stages.storage import atomic_write, write_json, write_table
 
 METRICS = Path("results/metrics.json")
 PREDICTIONS = Path("results/predictions.parquet")
@@ -35,6 +39,20 @@ def write_figures(pictures: Mapping[str, bytes]) -> None:
         folder.mkdir()
         for name, content in pictures.items():
             (folder / f"{name}.png").write_bytes(content)
+
+
+def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32], details: pd.DataFrame) -> None:
+    """Write results/predictions.parquet: `row`, `label` and `probability`, in the order of the test split.
+
+    Your own reviews also have `file` and `file_row`, the place that each review came from.
+    """
+    columns: list[Any] = [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
+    schema = model.PREDICTIONS
+    if "file" in details:
+        columns += [details["file"], details["row"]]
+        schema = pa.schema([*schema, ("file", pa.string()), ("file_row", pa.int64())])
+    with atomic_write(PREDICTIONS) as path:
+        write_table(path, schema, columns)
 
 
 def write_report(page: str) -> None:

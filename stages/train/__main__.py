@@ -33,7 +33,7 @@ def main() -> None:
     def after_epoch(history: "pd.DataFrame") -> None:
         model.write_history(history)  # after each epoch, so that DVC's plots show how far the run is
         if len(history) == min(final_epochs(), settings.holdout_epochs):
-            model.write_predictions(model.HOLDOUT, *trainer.predict(holdout))
+            model.write_holdout(*trainer.predict(holdout))
 
     trainer.fit(rest, settings.holdout_epochs, holdout, after_epoch)
 

@@ -127,6 +127,12 @@ def test_a_made_up_archive_gives_what_imdb_gives(
     monkeypatch.setenv("IMDB_MIRROR", str(tmp_path))
 
     corpus = aclimdb.load(text.keras)
+    train = list(corpus.splits["train"])
+    ratings = [rating for batch in train if batch.details for rating in batch.details["rating"].to_pylist()]
+    lengths = [length for batch in train for length in np.diff(batch.offsets)]
+    known = Counter((int(key[2][:-4].split("_")[1]), len(words)) for key, words in reviews.items() if key[0] == "train")
+    assert Counter(zip(ratings, lengths, strict=True)) == known
+    corpus = aclimdb.load(text.keras)
     assert corpus.source == "aclimdb"
     assert_equal_but_for_ties(corpus, imdb.load())
 
@@ -156,7 +162,8 @@ def test_a_damaged_archive_is_named(use: Callable[[bytes], Path]) -> None:
     filler = random.Random(1)  # random bytes do not compress, so the archive's bytes spread over its members
     content = pack([*[member(f"aclImdb/{number}", filler.randbytes(20_000)) for number in range(3)], *tiny()])
     latin = pack([*tiny(), member("aclImdb/train/pos/1_9.txt", b"caf\xe9")])
-    for bad in (b"", b"PK\x03\x04 is a zip", content[:10_000], content[:50_000], latin):
+    rated = pack([*tiny(), member("aclImdb/train/pos/1_11.txt")])
+    for bad in (b"", b"PK\x03\x04 is a zip", content[:10_000], content[:50_000], latin, rated):
         path = use(bad)
         with pytest.raises(UserError, match=rf"^{path} is damaged"):
             list(aclimdb.read(path))

@@ -12,13 +12,15 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from stages import params
 from stages.console import UserError
-from stages.contracts.reviews import RAW, read_source
+from stages.contracts.reviews import RAW, read_details, read_reviews, read_source, read_vocabulary
 from stages.download import __main__ as download
 from stages.download import files
 from stages.download.corpus import Corpus
 from stages.encoding import tokenizers as text
 from tests.conftest import files_settings as settings
+from tests.conftest import write_params
 
 Reviews = Sequence[tuple[str, object]]
 
@@ -176,6 +178,36 @@ def test_what_became_of_the_rows_is_in_source_json() -> None:
     assert (own.bad_rows, own.duplicates, own.both_labels) == (10, 0, 0)
 
 
+def test_where_a_row_came_from_and_its_slices() -> None:
+    frame = pd.DataFrame({"text": [f"a {n}" for n in range(40)], "label": [n % 2 for n in range(40)]})
+    frame = frame.assign(year=[str(n + 1990) for n in range(40)], shop=["", *"abc"] * 10)
+    Path("some").mkdir()
+    frame.to_csv("some/a.csv", index=False)
+    frame[::-1].assign(year=range(40)).to_json("some/b.jsonl", orient="records", lines=True)
+    download.write(files.load(settings(train="some", slices=["shop", "year"]), text.keras))
+    known = read_vocabulary()
+    for split in ("train", "test"):
+        details = read_details(split)
+        assert details.columns.tolist() == ["file", "row", "shop", "year"]
+        reviews = next(read_reviews(split, 100))
+        for number, (file, row, shop, year) in enumerate(details.itertuples(index=False)):
+            original = frame.iloc[row - 1 if file == "some/a.csv" else -row]
+            assert reviews.labels[number] == original["label"]
+            assert shop == original["shop"]
+            assert year == (original["year"] if file == "some/a.csv" else str(row - 1))
+            if split == "train":
+                tokens = reviews.tokens[reviews.offsets[number] : reviews.offsets[number + 1]]
+                assert " ".join(known[token - 1] for token in tokens) == original["text"]
+
+
+def test_slices_that_are_not_there_are_refused() -> None:
+    write("train.jsonl", sorted_by_label(40, 60))
+    Path("train.txt").write_text("__label__pos fine\n")
+    for name in ("train.jsonl", "train.txt"):
+        with pytest.raises(UserError, match=r"^train.*data.files.slices in params.yaml names.*$"):
+            load(train=name, slices=["year"])
+
+
 def test_bad_rows_are_told_once_with_the_first_places() -> None:
     write("train.jsonl", [*[("", 0)] * 9, *sorted_by_label(40, 60)])
     with pytest.raises(UserError) as caught:
@@ -235,10 +267,16 @@ def test_pandas_and_polars_give_the_same_bytes(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("negative", "share"), [(1, 0.5), (2, 0.2), (2, 0.8)])
-def test_too_few_rows_to_split_are_said(negative: int, share: float) -> None:
+def test_too_few_rows_to_split_are_said(folder: Path, negative: int, share: float) -> None:
+    write_params(folder)
+    params.load()
     write("train.jsonl", sorted_by_label(negative, 100))
     with pytest.raises(UserError, match=rf"^{negative} different negative reviews .* too few to split: test_share"):
         load(test_share=share)
+    if negative == 2:
+        with pytest.raises(UserError, match=r"test_share to 0\.5 and train\.holdout_rows to 20 "):
+            load(test_share=share)
+        load(test_share=0.5)
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "test.jsonl"])
@@ -252,7 +290,8 @@ def test_a_split_of_one_class_is_said(name: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"test_share": 0}, {"train": ""}, {"train": []}, {"train": "../a"}, {"seed": -1}, {"positive": [[1]]},
-     {"encoding": "utf-99"}, {"encoding": "base64"}, {"bad_rows": "drop"}, {"columns": []}],
+     {"encoding": "utf-99"}, {"encoding": "base64"}, {"bad_rows": "drop"}, {"slices": ["row"]}, {"slices": ["a", "a"]},
+     {"columns": []}],
 )  # fmt: skip
 def test_settings_that_are_not_allowed(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -130,7 +130,7 @@ def test_order_and_encoding_are_those_of_keras(tmp_path: Path, monkeypatch: pyte
     for split, (sequences, labels) in zip(SPLITS, keras_imdb.load_data(num_words=WORDS + 4), strict=True):
         assert [[1] + [rank + 3 for rank in ranks] for ranks in rows_of(read[split])] == sequences.tolist()
         assert read[split].labels.tolist() == labels.tolist()
-        assert [column.dtype.str for column in vars(read[split]).values()] == ["<i4", "<i4", "|u1"]
+        assert [column.dtype.str for column in list(vars(read[split]).values())[:3]] == ["<i4", "<i4", "|u1"]
 
 
 # Refusing

@@ -1,6 +1,7 @@
 """What the report tells of reviews, against loops that are easy to follow."""
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 
 from stages.contracts.reviews import Reviews
@@ -63,6 +64,9 @@ def test_one_row_that_is_right_is_enough() -> None:
     assert [rows.tolist() for rows in chosen.values()] == [[0], [], [0]]
 
 
+DETAILS = pd.DataFrame({"file": ["pos/1.txt", "a.csv", "a.csv"], "row": [0, 999, 1000]})
+
+
 def test_words_are_in_reading_order_with_their_marks() -> None:
     some = made("good film odd the good", "bad the bad")
     matrix = multi_hot.encode(some, len(COLUMNS)).matrix
@@ -70,7 +74,7 @@ def test_words_are_in_reading_order_with_their_marks() -> None:
     effects = np.array([fall[COLUMNS[column]] for column in matrix.indices])
     probabilities = np.array([0.25, 0.5, 0.75], np.float32)
     chosen = {"Wrong": np.array([2]), "Empty": np.array([], np.int64), "Right": np.array([0])}
-    shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS)
+    shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS, DETAILS)
     assert list(shown) == ["Wrong", "Empty", "Right"]
     (first,), (second,) = shown["Wrong"], shown["Right"]
     good, film, bad = Word("good", 1.5), Word("film", -0.25), Word("bad", -2)
@@ -79,12 +83,13 @@ def test_words_are_in_reading_order_with_their_marks() -> None:
     assert (first.row, first.positive, first.probability, first.left_out) == (2, False, 0.75, 0)
     assert (second.row, second.words, second.strongest) == (0, [bad, Word("the"), bad], [bad])
     assert shown["Empty"] == []
+    assert (first.place, second.place) == ("a.csv, row 1,000", "pos/1.txt")
 
 
 def test_a_review_without_end_has_one_in_the_report() -> None:
     some = made("the " * 5000)
     matrix = multi_hot.encode(some, len(COLUMNS)).matrix
     shown = examples.describe(
-        {"All": np.array([0])}, np.zeros(1, np.float32), some, matrix, np.zeros(matrix.nnz), WORDS
+        {"All": np.array([0])}, np.zeros(1, np.float32), some, matrix, np.zeros(matrix.nnz), WORDS, DETAILS
     )
     assert (len(shown["All"][0].words), shown["All"][0].left_out) == (1000, 4000)

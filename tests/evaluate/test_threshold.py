@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from stages.console import UserError
-from stages.contracts.model import HOLDOUT, write_predictions
+from stages.contracts.model import write_holdout
 from stages.evaluate import threshold
 from tests.evaluate.test_metrics import example
 
@@ -13,7 +13,7 @@ from tests.evaluate.test_metrics import example
 @pytest.mark.parametrize("seed", range(5))
 def test_no_other_threshold_has_a_higher_f1(folder, seed: int) -> None:
     labels, probabilities = example(150, seed)
-    write_predictions(HOLDOUT, labels, probabilities)
+    write_holdout(labels, probabilities)
     best = threshold.choose("best")
     every = [f1_score(labels, probabilities > other) for other in [0.0, *np.unique(probabilities)[:-1]]]
     assert f1_score(labels, probabilities > best) == max(every)
@@ -28,6 +28,6 @@ def test_neighbouring_probabilities_are_told_apart() -> None:
 
 
 def test_rows_of_one_label_have_no_best_threshold(folder) -> None:
-    write_predictions(HOLDOUT, np.ones(3, np.float32), np.full(3, 0.5, np.float32))
+    write_holdout(np.ones(3, np.float32), np.full(3, 0.5, np.float32))
     with pytest.raises(UserError, match=r"evaluate\.threshold is 'best'"):
         threshold.choose("best")

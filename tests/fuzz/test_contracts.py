@@ -34,9 +34,9 @@ from stages.contracts.model import (
     MODEL_COLUMNS,
     read_history,
     write_history,
+    write_holdout,
     write_model,
     write_model_columns,
-    write_predictions,
     write_threshold,
 )
 from stages.contracts.reviews import Reviews, read_reviews, read_some_reviews, read_source, read_vocabulary
@@ -69,9 +69,7 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> Files:
         network.compile("adam", "binary_crossentropy")
         write_model(network, columns)
         write_history(example_history(0.4, 0.3))
-        write_predictions(
-            model.HOLDOUT, np.arange(ROWS, dtype=np.float32) % 2, np.linspace(0, 1, ROWS, dtype=np.float32)
-        )
+        write_holdout(np.arange(ROWS, dtype=np.float32) % 2, np.linspace(0, 1, ROWS, dtype=np.float32))
         write_threshold(0.5)
         return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
@@ -95,7 +93,7 @@ def check_reviews(words: int, rows: int) -> None:
 
 
 def check_batch(batch: Reviews, words: int) -> None:
-    assert [values.dtype for values in vars(batch).values()] == [np.int32, np.int32, np.uint8]
+    assert [values.dtype for values in (batch.tokens, batch.offsets, batch.labels)] == [np.int32, np.int32, np.uint8]
     offsets = batch.offsets.tolist()
     assert offsets[0] == 0
     assert offsets[-1] == len(batch.tokens)
