@@ -2,8 +2,8 @@
 
 Reads   models/model.keras, data/features/test/, data/features/columns.parquet, data/raw/, results/history.csv,
         results/holdout.parquet
-Writes  models/threshold.json, results/metrics.json, results/predictions.parquet, results/plots/, results/figures/,
-        results/report.html
+Writes  models/threshold.json, results/metrics.json, results/predictions.parquet, results/slices.csv,
+        results/plots/, results/figures/, results/report.html
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def main() -> None:
     """Run the stage."""
     settings = params.load().model_dump()
     # Here, because scikit-learn and Matplotlib take time to import.
-    from stages.evaluate import bootstrap, charts, examples, figures, metrics, report, results, threshold
+    from stages.evaluate import bootstrap, charts, examples, figures, metrics, report, results, slices, threshold
 
     source, columns, history = reviews.read_source(), features.read_columns(), model.read_history()
     sentiment = network.read(columns)
@@ -31,20 +31,24 @@ def main() -> None:
     loss = losses.per_row(sentiment.loss, labels, probabilities)
     values = metrics.measure(loss, labels, probabilities, above)
     intervals = bootstrap.intervals(loss, labels, probabilities, values, above)
-    summary = metrics.summary(source, len(columns.words), history, above, values, intervals)
+    table = slices.table(labels, probabilities, above, len(columns.words), details)
+    results.write_slices(table)
+    summary = metrics.summary(source, len(columns.words), history, above, values, intervals, slices.worst(table))
     results.write_metrics(summary)
     for name, value in values.items():
         console.say(f"test {name:26} {value:.4f}  ({intervals[name].low:.4f} to {intervals[name].high:.4f})")
     console.say(f"{source.name}, {len(labels):,} rows; in brackets 95 % bootstrap intervals; threshold {above:.4g}")
 
     test_charts = charts.of_test(labels, probabilities, above)
-    all_charts = charts.of_run(history) + test_charts
+    by_slice = charts.of_slices(table, values["binary_accuracy"])
+    all_charts = [*charts.of_run(history), *test_charts, by_slice]
     results.write_plots({chart.name: chart.table for chart in test_charts})
     results.write_figures({chart.name: figures.png(chart, source.name) for chart in all_charts})
-    drawings = [report.drawing(chart, figures.svg(chart)) for chart in all_charts]
+    *drawings, sliced = [report.drawing(chart, figures.svg(chart)) for chart in all_charts]
     shown = examples.find_examples(sentiment, labels, probabilities, above, details)
-    results.write_report(report.render(summary, settings, drawings, examples.find_top_words(sentiment), shown))
-    console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.PLOTS}, {results.FIGURES}")
+    top_words = examples.find_top_words(sentiment)
+    results.write_report(report.render(summary, settings, drawings, sliced, top_words, shown))
+    console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.SLICES}, {results.PLOTS}, {results.FIGURES}")
     console.say(f"-> {results.REPORT}: open it in a browser")
 
 

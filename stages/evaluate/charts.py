@@ -21,6 +21,8 @@ POINTS = 300
 """The largest number of points in a curve."""
 CALIBRATION_BINS = 10
 _HISTOGRAM_BINS = 20
+_SLICES = 12
+"""The largest number of slices in a chart, so that their names stay readable."""
 _CLASSES = ("negative", "positive")
 POSITIVE, NEGATIVE, GREY = "#3b82c4", "#c9652c", "#7f858c"
 """Each colour has a contrast of at least 3:1 to white and to the dark background of the report. Blue and orange are
@@ -39,6 +41,8 @@ class Chart:
     table: pd.DataFrame
     """The numbers that the chart shows."""
     draw: Callable[[Axes], None]
+    left: float = 0.8
+    """The width of the margin with the labels of the y axis, in inches."""
 
 
 def of_run(history: pd.DataFrame) -> list[Chart]:
@@ -61,6 +65,40 @@ def of_test(labels: NDArray[np.float32], probabilities: NDArray[np.float32], thr
         _histogram(labels, probabilities),
         _confusion(labels, probabilities > threshold),
     ]
+
+
+def of_slices(slices: pd.DataFrame, accuracy: float) -> Chart:
+    """Return the chart of the worst slices.
+
+    Args:
+        slices: what `stages.evaluate.slices.table` returns.
+        accuracy: the accuracy on the whole test split.
+    """
+    shown = slices.head(_SLICES)
+    names = [f"{each.slice[:28]} ({each.rows:,})" for each in shown.itertuples()]
+
+    def draw(axes: Axes) -> None:
+        axes.axvline(accuracy, color=GREY, linestyle=":", label="all test reviews")
+        for sure, color in ((1, POSITIVE), (0, GREY)):
+            some = shown[shown["sure"] == sure]
+            errors = [some["accuracy"] - some["low"], some["high"] - some["accuracy"]]
+            axes.errorbar(some["accuracy"], some.index, xerr=errors, fmt="o", color=color)
+        # A name may hold a dollar sign, which would otherwise start a formula.
+        axes.set_yticks(shown.index, names, parse_math=False, fontsize=10)
+        axes.set(xlabel="Accuracy", ylim=(len(shown) - 0.5, -0.5))
+        axes.legend(frameon=False, loc="best")
+
+    worst = shown.iloc[0]
+    return Chart(
+        "slices",
+        "Accuracy by slice",
+        f"Accuracy of the worst {len(shown)} of {len(slices)} slices of the test split, with 95 % intervals. It is "
+        f"lowest for {worst['slice']}: {worst['accuracy']:.3f} of {worst['rows']:,} reviews. On all test reviews it is "
+        f"{accuracy:.3f}.",
+        slices.assign(sure=slices["sure"].map({1: "yes", 0: "few rows"})),
+        draw,
+        left=2.8,
+    )
 
 
 def calibration_bins(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -183,7 +221,8 @@ def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
         for count, name, color, line in zip(counts, _CLASSES, (NEGATIVE, POSITIVE), ("--", "-"), strict=True):
             axes.stairs(count, edges, color=color, linestyle=line, linewidth=1.8, label=f"{name} reviews")
         axes.set(xlabel="Predicted probability of positive", ylabel="Test reviews")
-        axes.legend(frameon=False, loc="upper center")
+        axes.set_ylim(0, 1.2 * axes.dataLim.y1)  # room for the legend above the highest bar
+        axes.legend(frameon=False, loc="upper center", ncols=2)
 
     unsure = sum(int(count[(edges[:-1] >= 0.25) & (edges[:-1] < 0.75)].sum()) for count in counts)
     return Chart(

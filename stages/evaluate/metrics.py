@@ -22,6 +22,7 @@ def summary(
     threshold: float,
     test: dict[str, float],
     intervals: dict[str, Interval],
+    worst_slice: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the content of metrics.json, rounded to six decimals.
 
@@ -32,6 +33,7 @@ def summary(
         threshold: a row with a higher probability is predicted positive.
         test: the metrics of the final network on the test split, from `measure`.
         intervals: the interval of each of these metrics.
+        worst_slice: name, rows and accuracy of the worst slice, if there is one with enough rows.
     """
     epoch = best_epoch(history)
     best = history.set_index("epoch").loc[epoch].to_dict()
@@ -46,6 +48,7 @@ def summary(
         },
         "threshold": threshold,
         "test": {name: round(value, 6) for name, value in test.items()},
+        **({"worst_slice": worst_slice} if worst_slice else {}),
         # DVC's tables leave lists out. With a column for each end they would be too wide to read.
         "test_interval": {name: [round(end, 6) for end in ends] for name, ends in intervals.items()},
     }
@@ -55,10 +58,6 @@ def measure(
     loss: NDArray[np.float64], labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float
 ) -> dict[str, float]:
     """Return the metrics of predicted probabilities.
-
-    The expected calibration error (Naeini, Cooper, Hauskrecht: Obtaining well calibrated probabilities using Bayesian
-    binning, 2015) is the mean distance between the predicted probability and the share of positive reviews, over bins
-    of equal width, weighted by their rows.
 
     Args:
         loss: (rows,) the loss of each row.
@@ -78,7 +77,6 @@ def measure(
     precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(
         labels, positive, average="binary", zero_division=0
     )
-    rows, mean, share = charts.calibration_bins(labels, probabilities).T
     return {
         "loss": float(loss.mean()),
         "binary_accuracy": sklearn_metrics.accuracy_score(labels, positive),
@@ -88,5 +86,15 @@ def measure(
         "roc_auc": sklearn_metrics.roc_auc_score(labels, probabilities),
         "average_precision": sklearn_metrics.average_precision_score(labels, probabilities),
         "brier_score": sklearn_metrics.brier_score_loss(labels, probabilities),
-        "expected_calibration_error": float(np.nansum(rows * np.abs(mean - share)) / len(labels)),
+        "expected_calibration_error": expected_calibration_error(labels, probabilities),
     }
+
+
+def expected_calibration_error(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> float:
+    """Return the mean distance between the predicted probability and the share of positive reviews.
+
+    The mean is over bins of equal width, weighted by their rows (Naeini, Cooper, Hauskrecht: Obtaining well calibrated
+    probabilities using Bayesian binning, 2015).
+    """
+    rows, mean, share = charts.calibration_bins(labels, probabilities).T
+    return float(np.nansum(rows * np.abs(mean - share)) / len(labels))

@@ -50,6 +50,7 @@ def render(
     metrics: Mapping[str, Any],
     params: Mapping[str, Mapping[str, Any]],
     charts: Sequence[Drawing],
+    slices: Drawing,
     top_words: TopWords,
     examples: Mapping[str, Sequence[Example]],
 ) -> str:
@@ -60,6 +61,7 @@ def render(
             the intervals.
         params: the content of params.yaml, by section.
         charts: the charts, in the order of the page.
+        slices: the chart of the slices. The page shows its table, too.
         top_words: the words with the largest effect.
         examples: example reviews, by kind.
     """
@@ -72,6 +74,7 @@ def render(
         provenance=[(name, _value(value)) for name, value in _flat(metrics) if name.partition(".")[0] not in apart],
         params={name: [(key, _plain(value)) for key, value in _flat(section)] for name, section in params.items()},
         charts=charts,
+        slices=slices,
         top_words=top_words,
         largest=max((abs(word.log_odds) for word in [*top_words.positive, *top_words.negative]), default=1.0),
         examples=examples,
@@ -110,6 +113,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "short": _short, "value": _value, "signed": _signed, "chance": _chance, "label": _label, "inline": inline,
+        "breakable": _breakable,
     }  # fmt: skip
     return environment
 
@@ -130,6 +134,11 @@ def _harmless(text: str) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _breakable(name: str) -> Markup:
+    """Return the name of a parameter, with places where a narrow page may break it."""
+    return Markup("").join(escape(part) + Markup("<wbr>") for part in re.split(r"(?<=[._])", _harmless(_short(name))))
 
 
 def _plain(value: Any) -> str:

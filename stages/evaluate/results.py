@@ -14,6 +14,7 @@ from stages.storage import atomic_write, write_json, write_table
 
 METRICS = Path("results/metrics.json")
 PREDICTIONS = Path("results/predictions.parquet")
+SLICES = Path("results/slices.csv")
 PLOTS = Path("results/plots")
 FIGURES = Path("results/figures")
 REPORT = Path("results/report.html")
@@ -23,6 +24,12 @@ def write_metrics(metrics: dict[str, Any]) -> None:
     """Write results/metrics.json, the only result in git."""
     with atomic_write(METRICS) as path:
         write_json(path, metrics)
+
+
+def write_slices(slices: pd.DataFrame) -> None:
+    """Write results/slices.csv, rounded to four decimals."""
+    with atomic_write(SLICES) as path:
+        slices.round(4).to_csv(path, index=False, lineterminator="\n")
 
 
 def write_plots(tables: Mapping[str, pd.DataFrame]) -> None:

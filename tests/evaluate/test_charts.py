@@ -21,6 +21,16 @@ HISTORY = pd.DataFrame(
         "val_binary_accuracy": 0.8,
     }
 )
+SLICES = pd.DataFrame(
+    {
+        "slice": ["words: 11 to 25", "file: $x$.csv"],
+        "rows": [1200, 7],
+        "accuracy": [0.7, 0.9],
+        "low": [0.68, 0.5],
+        "high": [0.72, 0.98],
+        "sure": [1, 0],
+    }
+)
 
 
 def test_thinned_curves_keep_their_look() -> None:
@@ -62,12 +72,15 @@ def test_descriptions_say_what_is_in_the_tables() -> None:
     labels, probabilities = example(3000)
     for chart in [*charts.of_run(HISTORY), *charts.of_test(labels, probabilities, 0.5)]:
         assert chart.description.endswith(".")
+    chart = charts.of_slices(SLICES, 0.8)
+    assert "lowest for words: 11 to 25: 0.700 of 1,200 reviews" in chart.description
+    assert "file: $x$.csv (7)" in figures.svg(chart)
     assert "lowest in epoch 3" in charts.of_run(HISTORY)[0].description
 
 
 def test_pictures_are_the_same_each_time_and_of_one_size() -> None:
     labels, probabilities = example(3000)
-    for chart in [*charts.of_run(HISTORY), *charts.of_test(labels, probabilities, 0.5)]:
+    for chart in [*charts.of_run(HISTORY), *charts.of_test(labels, probabilities, 0.5), charts.of_slices(SLICES, 0.8)]:
         content = figures.png(chart, "a test")
         assert content == figures.png(chart, "a test")
         picture = imread(io.BytesIO(content))
