@@ -75,7 +75,7 @@ def of_slices(slices: pd.DataFrame, accuracy: float) -> Chart:
         accuracy: the accuracy on the whole test split.
     """
     shown = slices.head(_SLICES)
-    names = [f"{each.slice[:28]} ({each.rows:,})" for each in shown.itertuples()]
+    names = [f"{name[:28]} ({rows:,})" for name, rows in zip(shown["slice"], shown["rows"], strict=True)]
 
     def draw(axes: Axes) -> None:
         axes.axvline(accuracy, color=GREY, linestyle=":", label="all test reviews")

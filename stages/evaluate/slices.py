@@ -54,7 +54,7 @@ def table(
         "words": pd.cut(words, [-1, 10, 25, 50, 100, 200, 400, 800, np.inf], labels=_WORDS),
         "unknown words": _cut(unknown, _SHARES),
         "confidence": _cut(likelier, _CONFIDENCES),
-        **{name: _frequent(details[name]) for name in details if name != "row"},
+        **{name: _frequent(details[name]) for name in map(str, details) if name != "row"},
     }
     rows = pd.DataFrame({"label": labels, "probability": probabilities})
     found = [
