@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv committed repro report plots audit bench bench-scale bench-predict ladder caching \
+.PHONY: help install .venv committed repro report plots compare audit bench bench-scale bench-predict ladder caching \
   test test-all fuzz verify kills old-keras lint format lock ci
 
 help:  ## List the targets
@@ -49,6 +49,9 @@ plots: install  ## Draw the plots on a page that needs no network; REVS="HEAD~1 
 	@mkdir -p .dvc/tmp
 	@$(BIN)/python .dvc/plots/page.py > .dvc/tmp/page.html
 	@$(BIN)/dvc plots $(if $(REVS),diff $(REVS),show) --html-template .dvc/tmp/page.html
+
+compare: install  ## Compare this run with that of REV=HEAD~1: metrics, McNemar's test, changed answers, slices
+	@$(BIN)/python -m checks.compare $(or $(REV),HEAD~1)
 
 audit: install  ## Check the pinned dependencies for known vulnerabilities (needs a network)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'

@@ -167,12 +167,22 @@ class Train(_Section):
     ]
 
 
+class Evaluate(_Section):
+    """How the test split is evaluated. Read by `evaluate`."""
+
+    threshold: Annotated[
+        Annotated[float, Field(gt=0, lt=1)] | Literal["best"],
+        Field(description="a number between 0 and 1, both excluded, or best"),
+    ]
+
+
 class Params(_Section):
     """All of params.yaml. `evaluate` shows it in the report."""
 
     data: Annotated[Data, Field(description="a section")]
     vectorize: Annotated[Vectorize, Field(description="a section")]
     train: Annotated[Train, Field(description="a section")]
+    evaluate: Annotated[Evaluate, Field(description="a section")]
 
 
 _loaded: Any = None

@@ -72,6 +72,7 @@ REFERENCE: dict[str, dict[str, Any]] = {
         "holdout_epochs": 20,
         "epochs": 4,
     },
+    "evaluate": {"threshold": 0.5},
 }
 """The parameters of the reference run. The tests use these, so that they pass whatever params.yaml holds."""
 

@@ -343,16 +343,16 @@ def test_a_bug_is_not_taken_for_a_damaged_file(bug: type[Exception]) -> None:
 def test_reviews_of_another_run_than_the_features_are_noticed(project: Path) -> None:
     labels = read_labels(feature_parts("test")[0])
     probabilities = np.linspace(0, 1, ROWS, dtype=np.float32)
-    assert sum(map(len, examples.find_examples(read(COLUMNS), labels, probabilities, pd.DataFrame()).values())) > 3
+    assert sum(map(len, examples.find_examples(read(COLUMNS), labels, probabilities, 0.5, pd.DataFrame()).values())) > 3
     given = random_reviews(ROWS, len(WORDS), seed=1)
     write_reviews(RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
     message = "data/raw and data/features come from two different runs: run `dvc repro`"
     with pytest.raises(UserError, match=message):
-        examples.find_examples(read(COLUMNS), labels, probabilities, pd.DataFrame())
+        examples.find_examples(read(COLUMNS), labels, probabilities, 0.5, pd.DataFrame())
     write_reviews(RAW, "test", [given])
     write_vocabulary(RAW, WORDS[::-1], np.arange(len(WORDS), 0, -1, dtype=np.int64))
     with pytest.raises(UserError, match=message):
-        examples.find_examples(read(COLUMNS), labels, probabilities, pd.DataFrame())
+        examples.find_examples(read(COLUMNS), labels, probabilities, 0.5, pd.DataFrame())
 
 
 def test_the_model_keeps_what_its_columns_are(project: Path) -> None:

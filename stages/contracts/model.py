@@ -1,4 +1,4 @@
-"""The files that `train` writes: the network in models/, and the history of the hold-out run."""
+"""The network in models/ with its threshold, and the history and the predictions of the hold-out run."""
 
 import io
 import json
@@ -8,11 +8,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.contracts.features import Columns, write_columns
-from stages.storage import BAD_ZIP, DAMAGE, atomic_write, checked_read, checked_zip, require, scratch
+from stages.storage import (
+    BAD_ZIP,
+    DAMAGE,
+    atomic_write,
+    checked_read,
+    checked_zip,
+    read_table,
+    require,
+    scratch,
+    write_json,
+    write_table,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +35,9 @@ MODEL = Path("models/model.keras")
 MODEL_COLUMNS = Path("models/columns.parquet")
 SERVING = Path("models/serving")
 HISTORY = Path("results/history.csv")
+HOLDOUT = Path("results/holdout.parquet")
+THRESHOLD = Path("models/threshold.json")
+"""Only `evaluate` writes it. All the other files are written by `train`."""
 
 _COLUMNS_KEY = "columns_sha256"
 """The key in metadata.json of a .keras file that holds the hash of the model's columns."""
@@ -38,6 +53,8 @@ _NEWER_KEYS = {
 }
 """The keys of a layer or an initializer that Keras 3.10 refuses, and the default that each has in newer versions."""
 _HISTORY = ("epoch", "loss", "binary_accuracy", "val_loss", "val_binary_accuracy")
+PREDICTIONS = pa.schema([("row", pa.int64()), ("label", pa.uint8()), ("probability", pa.float32())])
+"""The columns of results/holdout.parquet and results/predictions.parquet."""
 
 
 def write_model(model: "keras.Model", columns: Columns) -> None:
@@ -130,6 +147,9 @@ def write_serving(model: "SavedModel") -> None:
 def write_history(history: "pd.DataFrame") -> None:
     """Write results/history.csv, with one row per epoch of the hold-out run and six decimals.
 
+    `train` writes it after each epoch, with the epochs so far. A run that was killed leaves such a file. DVC does not
+    take it for a result: its hash is not in dvc.lock, so `dvc repro` removes it and runs `train` again.
+
     Args:
         history: the columns `epoch` (from 1), `loss`, `binary_accuracy`, `val_loss` and `val_binary_accuracy`.
     """
@@ -152,3 +172,36 @@ def read_history() -> "pd.DataFrame":
 def best_epoch(history: "pd.DataFrame") -> int:
     """Return the epoch with the lowest validation loss, the first of several."""
     return int(history["epoch"].iloc[history["val_loss"].argmin()])
+
+
+def write_holdout(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:
+    """Write results/holdout.parquet: `row` from 0, `label` and `probability`. Both arguments are (rows,)."""
+    with atomic_write(HOLDOUT) as path:
+        rows = np.arange(len(labels), dtype=np.int64)
+        write_table(path, PREDICTIONS, [rows, labels.astype(np.uint8), probabilities])
+
+
+def read_holdout() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Read results/holdout.parquet: the label of each hold-out row, and the probability that it is positive."""
+    with checked_read(HOLDOUT, "train"):
+        table = read_table(HOLDOUT, PREDICTIONS)
+        labels, probabilities = (table.column(name).to_numpy() for name in ("label", "probability"))
+        require(labels.max(initial=0) <= 1, "labels 0 and 1")
+        require(bool(((probabilities >= 0) & (probabilities <= 1)).all()), "probabilities from 0 to 1")
+        return labels, probabilities
+
+
+def write_threshold(threshold: float) -> None:
+    """Write models/threshold.json, so that `predict` needs nothing but models/."""
+    with atomic_write(THRESHOLD) as path:
+        write_json(path, {"threshold": threshold})
+
+
+def read_threshold(path: Path = THRESHOLD) -> float:
+    """Read the probability above which a review is positive."""
+    with checked_read(path, "evaluate"):
+        content = json.loads(path.read_bytes())
+        require(isinstance(content, dict) and isinstance(content.get("threshold"), float), "a number as threshold")
+        threshold: float = content["threshold"]
+        require(0 <= threshold < 1, "a threshold from 0 to below 1")
+        return threshold

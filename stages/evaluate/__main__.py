@@ -1,8 +1,9 @@
 """Evaluate the final network on the test split, and write metrics, plots and the report.
 
-Reads   models/model.keras, data/features/test/, data/features/columns.parquet, data/raw/, results/history.csv
-Writes  results/metrics.json, results/predictions.parquet, results/plots/, results/figures/, results/report.html,
-        results/try.html
+Reads   models/model.keras, data/features/test/, data/features/columns.parquet, data/raw/, results/history.csv,
+        results/holdout.parquet
+Writes  models/threshold.json, results/metrics.json, results/predictions.parquet, results/slices.csv,
+        results/plots/, results/figures/, results/report.html, results/try.html
 """
 
 import numpy as np
@@ -17,32 +18,49 @@ def main() -> None:
     """Run the stage."""
     settings = params.load().model_dump()
     # Here, because scikit-learn and Matplotlib take time to import.
-    from stages.evaluate import bootstrap, charts, examples, figures, metrics, report, results, try_page
+    from stages.evaluate import (
+        bootstrap,
+        charts,
+        examples,
+        figures,
+        metrics,
+        report,
+        results,
+        slices,
+        threshold,
+        try_page,
+    )
 
     source, columns, history = reviews.read_source(), features.read_columns(), model.read_history()
     sentiment = network.read(columns)
     labels, probabilities = _predict(sentiment)
     details = reviews.read_details("test")
     results.write_predictions(labels, probabilities, details)
+    above = threshold.choose(settings["evaluate"]["threshold"])
+    model.write_threshold(above)
 
     loss = losses.per_row(sentiment.loss, labels, probabilities)
-    values = metrics.measure(loss, labels, probabilities)
-    intervals = bootstrap.intervals(loss, labels, probabilities, values)
-    summary = metrics.summary(source, len(columns.words), history, values, intervals)
+    values = metrics.measure(loss, labels, probabilities, above)
+    intervals = bootstrap.intervals(loss, labels, probabilities, values, above)
+    table = slices.table(labels, probabilities, above, columns.singles, details)
+    results.write_slices(table)
+    summary = metrics.summary(source, len(columns.words), history, above, values, intervals, slices.worst(table))
     results.write_metrics(summary)
     for name, value in values.items():
         console.say(f"test {name:26} {value:.4f}  ({intervals[name].low:.4f} to {intervals[name].high:.4f})")
-    console.say(f"{source.name}, {len(labels):,} rows; in brackets 95 % bootstrap intervals")
+    console.say(f"{source.name}, {len(labels):,} rows; in brackets 95 % bootstrap intervals; threshold {above:.4g}")
 
-    test_charts = charts.of_test(labels, probabilities)
-    all_charts = charts.of_run(history) + test_charts
+    test_charts = charts.of_test(labels, probabilities, above)
+    by_slice = charts.of_slices(table, values["binary_accuracy"])
+    all_charts = [*charts.of_run(history), *test_charts, by_slice]
     results.write_plots({chart.name: chart.table for chart in test_charts})
     results.write_figures({chart.name: figures.png(chart, source.name) for chart in all_charts})
-    drawings = [report.drawing(chart, figures.svg(chart)) for chart in all_charts]
-    shown = examples.find_examples(sentiment, labels, probabilities, details)
-    results.write_report(report.render(summary, settings, drawings, examples.find_top_words(sentiment), shown))
-    results.write_try_page(try_page.render(model.read_model(columns), sentiment, columns, source.name))
-    console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.PLOTS}, {results.FIGURES}")
+    *drawings, sliced = [report.drawing(chart, figures.svg(chart)) for chart in all_charts]
+    shown = examples.find_examples(sentiment, labels, probabilities, above, details)
+    top_words = examples.find_top_words(sentiment)
+    results.write_report(report.render(summary, settings, drawings, sliced, top_words, shown))
+    results.write_try_page(try_page.render(model.read_model(columns), sentiment, columns, source.name, above))
+    console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.SLICES}, {results.PLOTS}, {results.FIGURES}")
     console.say(f"-> {results.REPORT}, {results.TRY_PAGE}: open them in a browser")
 
 

@@ -29,6 +29,7 @@ def intervals(
     labels: NDArray[np.float32],
     probabilities: NDArray[np.float32],
     values: dict[str, float],
+    threshold: float,
 ) -> dict[str, Interval]:
     """Return the interval of each metric that `stages.evaluate.metrics.measure` computes.
 
@@ -40,9 +41,10 @@ def intervals(
         labels: (rows,) 0 or 1.
         probabilities: (rows,) that the row is positive.
         values: the metrics, by name.
+        threshold: a row with a higher probability is predicted positive.
     """
     order = np.argsort(-probabilities, kind="stable")
-    sums = _Sums(loss[order], labels[order].astype(np.float64), probabilities[order])
+    sums = _Sums(loss[order], labels[order].astype(np.float64), probabilities[order], threshold)
     generator, rows = np.random.default_rng(_SEED), len(labels)
     drawn = (np.bincount(generator.integers(0, rows, rows), minlength=rows) for _ in range(RESAMPLES))
     samples = [sums.measure(weights.astype(np.float64)) for weights in drawn]
@@ -57,9 +59,13 @@ class _Sums:
     """The terms of all metrics, one column per sum. The rows are sorted by falling probability."""
 
     def __init__(
-        self, loss: NDArray[np.float64], labels: NDArray[np.float64], probabilities: NDArray[np.float32]
+        self,
+        loss: NDArray[np.float64],
+        labels: NDArray[np.float64],
+        probabilities: NDArray[np.float32],
+        threshold: float,
     ) -> None:
-        positive = (probabilities > 0.5).astype(np.float64)
+        positive = (probabilities > threshold).astype(np.float64)
         gap = labels - probabilities
         bins = charts.bin_of(probabilities, charts.CALIBRATION_BINS) == np.arange(charts.CALIBRATION_BINS)[:, None]
         self._columns = np.stack([loss, gap**2, labels, positive, labels * positive, *(gap * bins)])

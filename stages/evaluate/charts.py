@@ -21,6 +21,8 @@ POINTS = 300
 """The largest number of points in a curve."""
 CALIBRATION_BINS = 10
 _HISTOGRAM_BINS = 20
+_SLICES = 12
+"""The largest number of slices in a chart, so that their names stay readable."""
 _CLASSES = ("negative", "positive")
 POSITIVE, NEGATIVE, GREY = "#3b82c4", "#c9652c", "#7f858c"
 """Each colour has a contrast of at least 3:1 to white and to the dark background of the report. Blue and orange are
@@ -39,6 +41,8 @@ class Chart:
     table: pd.DataFrame
     """The numbers that the chart shows."""
     draw: Callable[[Axes], None]
+    left: float = 0.8
+    """The width of the margin with the labels of the y axis, in inches."""
 
 
 def of_run(history: pd.DataFrame) -> list[Chart]:
@@ -46,15 +50,55 @@ def of_run(history: pd.DataFrame) -> list[Chart]:
     return [_epochs(history, "loss", "Loss"), _epochs(history, "binary_accuracy", "Binary accuracy")]
 
 
-def of_test(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> list[Chart]:
+def of_test(labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float) -> list[Chart]:
     """Return the charts of the final network on the test split.
 
     Args:
         labels: (rows,) 0 or 1, with at least one of each.
         probabilities: (rows,) that the row is positive.
+        threshold: a row with a higher probability is predicted positive.
     """
-    charts = (_roc, _precision_recall, _calibration, _histogram, _confusion)
-    return [chart(labels, probabilities) for chart in charts]
+    return [
+        _roc(labels, probabilities),
+        _precision_recall(labels, probabilities, threshold),
+        _calibration(labels, probabilities),
+        _histogram(labels, probabilities),
+        _confusion(labels, probabilities > threshold),
+    ]
+
+
+def of_slices(slices: pd.DataFrame, accuracy: float) -> Chart:
+    """Return the chart of the worst slices.
+
+    Args:
+        slices: what `stages.evaluate.slices.table` returns.
+        accuracy: the accuracy on the whole test split.
+    """
+    shown = slices.head(_SLICES)
+    names = [f"{name[:28]} ({rows:,})" for name, rows in zip(shown["slice"], shown["rows"], strict=True)]
+
+    def draw(axes: Axes) -> None:
+        axes.axvline(accuracy, color=GREY, linestyle=":", label="all test reviews")
+        for sure, color in ((1, POSITIVE), (0, GREY)):
+            some = shown[shown["sure"] == sure]
+            errors = [some["accuracy"] - some["low"], some["high"] - some["accuracy"]]
+            axes.errorbar(some["accuracy"], some.index, xerr=errors, fmt="o", color=color)
+        # A name may hold a dollar sign, which would otherwise start a formula.
+        axes.set_yticks(shown.index, names, parse_math=False, fontsize=10)
+        axes.set(xlabel="Accuracy", ylim=(len(shown) - 0.5, -0.5))
+        axes.legend(frameon=False, loc="best")
+
+    worst = shown.iloc[0]
+    return Chart(
+        "slices",
+        "Accuracy by slice",
+        f"Accuracy of the worst {len(shown)} of {len(slices)} slices of the test split, with 95 % intervals. It is "
+        f"lowest for {worst['slice']}: {worst['accuracy']:.3f} of {worst['rows']:,} reviews. On all test reviews it is "
+        f"{accuracy:.3f}.",
+        slices.assign(sure=slices["sure"].map({1: "yes", 0: "few rows"})),
+        draw,
+        left=2.8,
+    )
 
 
 def calibration_bins(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -120,13 +164,17 @@ def _roc(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Cha
     )
 
 
-def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
-    precision, recall, _ = (values[::-1] for values in precision_recall_curve(labels, probabilities))
-    kept = _thinned(recall, precision)
+def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float) -> Chart:
+    precision, recall, lowest = precision_recall_curve(labels, probabilities)
+    # The point where all rows above the threshold are positive, and no others.
+    chosen = len(lowest) - np.searchsorted(lowest, np.float32(threshold), side="right")
+    precision, recall = precision[::-1], recall[::-1]
+    kept = np.union1d(_thinned(recall, precision), [chosen])
 
     def draw(axes: Axes) -> None:
         axes.axhline(labels.mean(), color=GREY, linestyle=":", label="chance")
         axes.plot(recall[kept], precision[kept], "-", color=POSITIVE, label="test")
+        axes.plot(recall[chosen], precision[chosen], "o", color=NEGATIVE, label=f"threshold: {threshold:.4g}")
         axes.set(xlabel="Recall", ylabel="Precision", ylim=(0, 1.02))
         axes.legend(frameon=False, loc="lower left")
 
@@ -134,8 +182,11 @@ def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.flo
     return Chart(
         "precision_recall",
         "Precision and recall",
-        f"Precision by recall on the test split. At a recall of 0.9, the precision is {at_nine_tenths:.3f}.",
-        pd.DataFrame({"recall": recall[kept], "precision": precision[kept]}),
+        f"Precision by recall on the test split. At a recall of 0.9, the precision is {at_nine_tenths:.3f}. At the "
+        f"threshold of {threshold:.4g}, the recall is {recall[chosen]:.3f} and the precision {precision[chosen]:.3f}.",
+        pd.DataFrame(
+            {"recall": recall[kept], "precision": precision[kept], "at_threshold": (kept == chosen).astype(int)}
+        ),
         draw,
     )
 
@@ -170,7 +221,8 @@ def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
         for count, name, color, line in zip(counts, _CLASSES, (NEGATIVE, POSITIVE), ("--", "-"), strict=True):
             axes.stairs(count, edges, color=color, linestyle=line, linewidth=1.8, label=f"{name} reviews")
         axes.set(xlabel="Predicted probability of positive", ylabel="Test reviews")
-        axes.legend(frameon=False, loc="upper center")
+        axes.set_ylim(0, 1.2 * axes.dataLim.y1)  # room for the legend above the highest bar
+        axes.legend(frameon=False, loc="upper center", ncols=2)
 
     unsure = sum(int(count[(edges[:-1] >= 0.25) & (edges[:-1] < 0.75)].sum()) for count in counts)
     return Chart(
@@ -188,8 +240,8 @@ def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
     )
 
 
-def _confusion(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
-    matrix = confusion_matrix(labels, probabilities > 0.5, labels=[0, 1])
+def _confusion(labels: NDArray[np.float32], positive: NDArray[np.bool_]) -> Chart:
+    matrix = confusion_matrix(labels, positive, labels=[0, 1])
 
     def draw(axes: Axes) -> None:
         for (actual, predicted), rows in np.ndenumerate(matrix):

@@ -71,19 +71,22 @@ def top_words(matrix: scipy.sparse.csr_matrix, effects: NDArray[np.float64], wor
     )
 
 
-def choose_rows(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
+def choose_rows(
+    labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float
+) -> dict[str, NDArray[np.int64]]:
     """Choose example rows: the surest right and wrong predictions, two per class, and the three most doubtful rows.
 
     Args:
         labels: (rows,) 0 or 1.
-        probabilities: (rows,) that the row is positive. Above 0.5, positive is predicted.
+        probabilities: (rows,) that the row is positive.
+        threshold: above it, positive is predicted. The probabilities closest to it are the most doubtful.
 
     Returns:
         The rows by title, with the surest or the most doubtful first. There may be fewer of them.
     """
-    answers = probabilities > 0.5
+    answers = probabilities > threshold
     right = answers == (labels > 0.5)
-    surest = np.argsort(-np.abs(probabilities.astype(np.float64) - 0.5), kind="stable")
+    surest = np.argsort(-np.abs(probabilities.astype(np.float64) - threshold), kind="stable")
 
     def both(which: NDArray[np.bool_]) -> NDArray[np.int64]:
         return np.concatenate([surest[(which & said)[surest]][:2] for said in (answers, ~answers)])
@@ -206,14 +209,18 @@ def find_top_words(network: Network) -> TopWords:
 
 
 def find_examples(
-    network: Network, labels: NDArray[np.float32], probabilities: NDArray[np.float32], details: pd.DataFrame
+    network: Network,
+    labels: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    threshold: float,
+    details: pd.DataFrame,
 ) -> dict[str, list[Example]]:
     """Find example reviews in the test split, and describe them in words.
 
     Raises:
         UserError: data/raw and data/features come from two different runs.
     """
-    chosen = choose_rows(labels, probabilities)
+    chosen = choose_rows(labels, probabilities, threshold)
     numbers = np.concatenate(list(chosen.values()))
     some, words, columns = read_some_reviews("test", numbers.tolist()), read_vocabulary(), read_columns()
     singles = columns.words[: columns.singles]

@@ -42,6 +42,6 @@ def _drawn(chart: Chart, width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height))
         axes = figure.subplots()
         inch_wide, inch_high = 1 / width, 1 / height
-        figure.subplots_adjust(0.8 * inch_wide, 0.6 * inch_high, 1 - 0.2 * inch_wide, 1 - 0.4 * inch_high)
+        figure.subplots_adjust(chart.left * inch_wide, 0.6 * inch_high, 1 - 0.2 * inch_wide, 1 - 0.4 * inch_high)
         chart.draw(axes)
         yield figure

@@ -15,13 +15,14 @@ from stages.evaluate.examples import Example, TopWords
 
 _LONGEST = 60
 """Number of characters shown of a word or of a parameter's value."""
-_FIRST = 60
+FIRST = 60
 """Number of words shown of a folded review."""
 _HARMFUL = re.compile(
     # Control, direction and other invisible characters, lone surrogates, and tags. The joiners U+200C and U+200D are
     # allowed, because words in several scripts contain them.
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
+COLOURS = {"positive": POSITIVE, "negative": NEGATIVE}
 _ACRONYMS = {"auc", "roc", "f1"}
 
 
@@ -50,31 +51,36 @@ def render(
     metrics: Mapping[str, Any],
     params: Mapping[str, Mapping[str, Any]],
     charts: Sequence[Drawing],
+    slices: Drawing,
     top_words: TopWords,
     examples: Mapping[str, Sequence[Example]],
 ) -> str:
     """Return the page as HTML. Equal arguments give equal text.
 
     Args:
-        metrics: the content of metrics.json: at least `source` and `test`. `test_interval` holds the intervals.
+        metrics: the content of metrics.json: at least `source`, `threshold` and `test`. `test_interval` holds
+            the intervals.
         params: the content of params.yaml, by section.
         charts: the charts, in the order of the page.
+        slices: the chart of the slices. The page shows its table, too.
         top_words: the words with the largest effect.
         examples: example reviews, by kind.
     """
     apart = ("test", "test_interval")
-    return _environment().get_template("report.html.jinja").render(
+    return environment().get_template("report.html.jinja").render(
         source=metrics["source"],
+        threshold=metrics["threshold"],
         test=metrics["test"],
         intervals=metrics.get("test_interval", {}),
         provenance=[(name, _value(value)) for name, value in _flat(metrics) if name.partition(".")[0] not in apart],
         params={name: [(key, _plain(value)) for key, value in _flat(section)] for name, section in params.items()},
         charts=charts,
+        slices=slices,
         top_words=top_words,
         largest=max((abs(word.log_odds) for word in [*top_words.positive, *top_words.negative]), default=1.0),
         examples=examples,
-        first=_FIRST,
-        colours={"positive": POSITIVE, "negative": NEGATIVE},
+        first=FIRST,
+        colours=COLOURS,
     )  # fmt: skip
 
 
@@ -97,19 +103,24 @@ def inline(svg: str, name: str, title: str, description: str) -> Markup:
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+def environment(*folders: Path) -> Environment:
+    """Return an environment for the templates of pages, those beside this module and those in other folders.
+
+    It escapes all values and replaces invisible characters in them. style.css.jinja is the style of the pages.
+    """
+    made = Environment(
+        loader=FileSystemLoader([Path(__file__).parent, *folders]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=lambda value: _harmless(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "short": _short, "value": _value, "signed": _signed, "chance": _chance, "label": _label, "inline": inline,
+        "breakable": _breakable, "plain": _plain,
     }  # fmt: skip
-    return environment
+    return made
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -128,6 +139,11 @@ def _harmless(text: str) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _breakable(name: str) -> Markup:
+    """Return the name of a parameter, with places where a narrow page may break it."""
+    return Markup("").join(escape(part) + Markup("<wbr>") for part in re.split(r"(?<=[._])", _harmless(_short(name))))
 
 
 def _plain(value: Any) -> str:

@@ -9,22 +9,28 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from stages.contracts import model
 from stages.storage import atomic_write, write_json, write_table
 
 METRICS = Path("results/metrics.json")
 PREDICTIONS = Path("results/predictions.parquet")
+SLICES = Path("results/slices.csv")
 PLOTS = Path("results/plots")
 FIGURES = Path("results/figures")
 REPORT = Path("results/report.html")
 TRY_PAGE = Path("results/try.html")
-
-_PREDICTIONS = pa.schema([("row", pa.int64()), ("label", pa.uint8()), ("probability", pa.float32())])
 
 
 def write_metrics(metrics: dict[str, Any]) -> None:
     """Write results/metrics.json, the only result in git."""
     with atomic_write(METRICS) as path:
         write_json(path, metrics)
+
+
+def write_slices(slices: pd.DataFrame) -> None:
+    """Write results/slices.csv, rounded to four decimals."""
+    with atomic_write(SLICES) as path:
+        slices.round(4).to_csv(path, index=False, lineterminator="\n")
 
 
 def write_plots(tables: Mapping[str, pd.DataFrame]) -> None:
@@ -49,7 +55,7 @@ def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.flo
     Your own reviews also have `file` and `file_row`, the place that each review came from.
     """
     columns: list[Any] = [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
-    schema = _PREDICTIONS
+    schema = model.PREDICTIONS
     if "file" in details:
         columns += [details["file"], details["row"]]
         schema = pa.schema([*schema, ("file", pa.string()), ("file_row", pa.int64())])

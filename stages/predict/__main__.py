@@ -1,10 +1,12 @@
 """Predict whether new reviews are positive.
 
-Reads   models/model.keras, models/columns.parquet; one review per argument, row of --file, or line of standard input
+Reads   models/model.keras, models/columns.parquet, models/threshold.json; one review per argument, row of --file, or
+        line of standard input
 Writes  one line per review, in the same order, to standard output
 
-A review is positive if its probability is above 0.5. --explain shows the effect of each word: how much lower the
-log-odds of positive are without the word. <unknown> stands for all words that the model does not know.
+A review is positive if its probability is above the threshold in models/threshold.json. --explain shows the effect of
+each word: how much lower the log-odds of positive are without the word. <unknown> stands for all words that the model
+does not know.
 """
 
 import argparse

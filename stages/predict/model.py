@@ -38,13 +38,15 @@ class Answer(NamedTuple):
     """Whether the text has a word that the model knows."""
     contributions: dict[str, float] | None
     """The effect of each word in log-odds, the most positive first, if requested. `<unknown>` is all unknown words."""
+    threshold: float = 0.5
+    """Above this probability, the text is positive."""
     problem: str = ""
     """Why there is no prediction, if there is none: that of the `Row`."""
 
     @property
     def label(self) -> str:
-        """`positive` above a probability of 0.5, as in Keras's binary accuracy, else `negative`."""
-        return "positive" if self.probability > 0.5 else "negative"
+        """`positive` if the probability is above the threshold, else `negative`."""
+        return "positive" if self.probability > self.threshold else "negative"
 
 
 class Model:
@@ -57,8 +59,9 @@ class Model:
         ['positive']
     """
 
-    def __init__(self, network: Network, columns: Columns) -> None:
-        """Combine a network with the meaning of its columns."""
+    def __init__(self, network: Network, columns: Columns, threshold: float = 0.5) -> None:
+        """Combine a network with the meaning of its columns, and the threshold above which a text is positive."""
+        self._threshold = threshold
         self._words = columns.words
         self._network = network
         self._tokenize = TOKENIZERS[columns.tokenizer]
@@ -82,7 +85,7 @@ class Model:
             for row in chunk:
                 number += 1
                 values = (math.nan, True, None) if row.problem else next(predicted)
-                yield Answer(row.number or number, row.where, row.text, *values, row.problem)
+                yield Answer(row.number or number, row.where, row.text, *values, self._threshold, row.problem)
 
     def _predict(self, texts: Sequence[str], *, explain: bool) -> Iterator[tuple[float, bool, dict[str, float] | None]]:
         """Yield the probability of each text, whether it has a known word, and the effect of each word."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from stages import tables, workers
 from stages.console import UserError
 from stages.contracts.features import read_columns
-from stages.contracts.model import MODEL, MODEL_COLUMNS
+from stages.contracts.model import MODEL, MODEL_COLUMNS, THRESHOLD, read_threshold
 from stages.inference import network
 from stages.predict.model import Answer, Model
 
@@ -84,4 +84,4 @@ def _kept_model(models: Path, _: int) -> Model:
 def read_model(models: Path) -> Model:
     """Read the model in a folder."""
     known = read_columns(models / MODEL_COLUMNS.name)
-    return Model(network.read(known, models / MODEL.name), known)
+    return Model(network.read(known, models / MODEL.name), known, read_threshold(models / THRESHOLD.name))

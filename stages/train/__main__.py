@@ -1,12 +1,18 @@
 """Fit a network with a hold-out and record each epoch, then fit a new network on all training rows.
 
 Reads   data/features/train/, data/features/columns.parquet
-Writes  results/history.csv (the hold-out run), models/model.keras (the final network), models/columns.parquet,
+Writes  results/history.csv (the hold-out run), results/holdout.parquet (its predictions after as many epochs as the
+        final network has), models/model.keras (the final network), models/columns.parquet,
         models/serving/ (the final network as a model that takes texts)
 """
 
+from typing import TYPE_CHECKING
+
 from stages import console, params
 from stages.contracts import features, model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def main() -> None:
@@ -21,9 +27,18 @@ def main() -> None:
 
     console.say(f"hold-out run: {rows.num_rows(rest):,} rows, validated on {rows.num_rows(holdout):,}")
     weighting.adapt(trainer.network, rest)
-    model.write_history(trainer.fit(rest, settings.holdout_epochs, holdout))
 
-    epochs = model.best_epoch(model.read_history()) if settings.epochs == "best" else settings.epochs
+    def final_epochs() -> int:
+        return model.best_epoch(model.read_history()) if settings.epochs == "best" else settings.epochs
+
+    def after_epoch(history: "pd.DataFrame") -> None:
+        model.write_history(history)  # after each epoch, so that DVC's plots show how far the run is
+        if len(history) == min(final_epochs(), settings.holdout_epochs):
+            model.write_holdout(*trainer.predict(holdout))
+
+    trainer.fit(rest, settings.holdout_epochs, holdout, after_epoch)
+
+    epochs = final_epochs()
     console.say(f"final network: {rows.num_rows(training):,} rows, {epochs} epochs")
     trainer.reset()
     weighting.adapt(trainer.network, training)
@@ -31,7 +46,7 @@ def main() -> None:
     model.write_model(trainer.network, columns)
     model.write_model_columns(columns)
     model.write_serving(serving.saved_model(trainer.network, columns))
-    console.say(f"-> {model.HISTORY}, {model.MODEL}, {model.MODEL_COLUMNS}, {model.SERVING}")
+    console.say(f"-> {model.HISTORY}, {model.HOLDOUT}, {model.MODEL}, {model.MODEL_COLUMNS}, {model.SERVING}")
 
 
 if __name__ == "__main__":

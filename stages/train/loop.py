@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from stages.console import UserError, say
 from stages.params import PARAMS, Train
@@ -60,18 +62,26 @@ class Trainer:
         self._copy = _clone(network)
         self._train = self._graph(train_step, network)
         self._test = self._graph(forward_step, self._copy)
+        self._outputs = tf.function(partial(sparse.apply, self._copy, training=False), autograph=False)
 
     def reset(self) -> None:
         """Set the network and its optimizer back to the state in which the trainer got them."""
         _assign(self._state, self._first_state)
 
-    def fit(self, ranges: list[RowRange], epochs: int, holdout: Sequence[RowRange] = ()) -> pd.DataFrame:
+    def fit(
+        self,
+        ranges: list[RowRange],
+        epochs: int,
+        holdout: Sequence[RowRange] = (),
+        after_epoch: Callable[[pd.DataFrame], object] = lambda _: None,
+    ) -> pd.DataFrame:
         """Train for some epochs, with the rows in a new order in each, and print a line per epoch.
 
         Args:
             ranges: the rows to train on.
             epochs: the number of passes over these rows.
             holdout: the rows to validate on after each epoch.
+            after_epoch: called after each epoch with the rows of the result so far, in another thread.
 
         Returns:
             One row per epoch, with the values that Keras's `fit` logs: `epoch` (from 1), `loss`, `binary_accuracy` and,
@@ -82,23 +92,40 @@ class Trainer:
             UserError: the loss of an epoch is not finite. It is raised when the next epoch has ended.
         """
         kept = list(self._blocks(holdout)) if len(holdout) == 1 else []  # the same blocks in each epoch
-        history: list[Future[dict[str, float]]] = []
+        history: list[dict[str, float]] = []
+        validation: Future[None] | None = None
 
-        def validate(epoch: int, logs: dict[str, float]) -> dict[str, float]:
+        def validate(epoch: int, logs: dict[str, float]) -> None:
             if holdout:
                 values = _run(self._test, self._copy, kept or self._blocks(holdout))
                 logs |= {f"val_{name}": value for name, value in values.items()}
             self._report(epoch, epochs, logs)
-            return {"epoch": epoch, **logs}
+            history.append({"epoch": epoch, **logs})
+            after_epoch(pd.DataFrame(history))
 
         with ThreadPoolExecutor(max_workers=1) as thread:
             for epoch, batches in groupby(_prefetch(self._epochs(ranges, epochs)), key=itemgetter(0)):
                 logs = _run(self._train, self.network, map(itemgetter(1), batches))
-                if history:
-                    history[-1].result()  # until then, the copy is in use
+                if validation:
+                    validation.result()  # until then, the copy is in use
                 _assign(self._copy.variables, self.network.variables)
-                history.append(thread.submit(validate, epoch, logs))
-        return pd.DataFrame([each.result() for each in history])
+                validation = thread.submit(validate, epoch, logs)
+        if validation:
+            validation.result()
+        return pd.DataFrame(history)
+
+    def predict(self, ranges: Sequence[RowRange]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the labels of some rows and their probabilities, both (rows,). Call it in `after_epoch`.
+
+        The probabilities are those of the network after the epoch that has just been validated.
+        """
+        size, labels, outputs = self._settings.batch_size, [], []
+        for index, value, label in self._blocks(ranges):
+            labels.append(label[:, 0])
+            for batch in range(len(index)):
+                rows = min(size, len(label) - batch * size)
+                outputs.append(self._outputs(index[batch], value[batch], tf.constant(rows))[:, 0])
+        return np.concatenate(labels), np.concatenate(outputs)
 
     def _report(self, epoch: int, epochs: int, logs: dict[str, float]) -> None:
         """Print the line of an epoch, or end a run that has diverged."""

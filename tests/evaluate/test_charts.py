@@ -21,26 +21,46 @@ HISTORY = pd.DataFrame(
         "val_binary_accuracy": 0.8,
     }
 )
+SLICES = pd.DataFrame(
+    {
+        "slice": ["words: 11 to 25", "file: $x$.csv"],
+        "rows": [1200, 7],
+        "accuracy": [0.7, 0.9],
+        "low": [0.68, 0.5],
+        "high": [0.72, 0.98],
+        "sure": [1, 0],
+    }
+)
 
 
 def test_thinned_curves_keep_their_look() -> None:
     labels, probabilities = example(20_000)
-    roc, precision_recall, *_ = charts.of_test(labels, probabilities)
+    roc, precision_recall, *_ = charts.of_test(labels, probabilities, 0.5)
     for chart, area in (
         (roc, sklearn_metrics.roc_auc_score(labels, probabilities)),
         (precision_recall, sklearn_metrics.average_precision_score(labels, probabilities)),
     ):
-        assert len(chart.table) <= charts.POINTS
-        x, y = chart.table.to_numpy().T
+        assert len(chart.table) <= charts.POINTS + 1
+        x, y = chart.table.to_numpy()[:, :2].T
         assert np.all(np.diff(x) >= 0)
         assert np.trapezoid(y, x) == pytest.approx(area, abs=0.003)
         assert np.hypot(np.diff(x), np.diff(y)).max() < 0.06  # no gap that shows
     assert roc.table.iloc[[0, -1]].to_numpy().tolist() == [[0, 0], [1, 1]]
 
 
+@pytest.mark.parametrize("threshold", [0.001, 0.3, 0.5, 0.9999])
+def test_the_curve_marks_precision_and_recall_at_the_threshold(threshold: float) -> None:
+    labels, probabilities = example(3000)
+    table = charts.of_test(labels, probabilities, threshold)[1].table
+    (point,) = table[table["at_threshold"] == 1][["recall", "precision"]].to_numpy().tolist()
+    positive = probabilities > threshold
+    expected = [sklearn_metrics.recall_score(labels, positive), sklearn_metrics.precision_score(labels, positive)]
+    assert point == pytest.approx(expected)
+
+
 def test_counts_add_up_to_all_rows() -> None:
     labels, probabilities = example(3000)
-    _, _, calibration, histogram, confusion = charts.of_test(labels, probabilities)
+    _, _, calibration, histogram, confusion = charts.of_test(labels, probabilities, 0.5)
     for chart in (calibration, histogram, confusion):
         assert chart.table["rows"].sum() == 3000
     cells = confusion.table.set_index(["actual", "predicted"])["rows"]
@@ -50,14 +70,17 @@ def test_counts_add_up_to_all_rows() -> None:
 
 def test_descriptions_say_what_is_in_the_tables() -> None:
     labels, probabilities = example(3000)
-    for chart in [*charts.of_run(HISTORY), *charts.of_test(labels, probabilities)]:
+    for chart in [*charts.of_run(HISTORY), *charts.of_test(labels, probabilities, 0.5)]:
         assert chart.description.endswith(".")
+    chart = charts.of_slices(SLICES, 0.8)
+    assert "lowest for words: 11 to 25: 0.700 of 1,200 reviews" in chart.description
+    assert "file: $x$.csv (7)" in figures.svg(chart)
     assert "lowest in epoch 3" in charts.of_run(HISTORY)[0].description
 
 
 def test_pictures_are_the_same_each_time_and_of_one_size() -> None:
     labels, probabilities = example(3000)
-    for chart in [*charts.of_run(HISTORY), *charts.of_test(labels, probabilities)]:
+    for chart in [*charts.of_run(HISTORY), *charts.of_test(labels, probabilities, 0.5), charts.of_slices(SLICES, 0.8)]:
         content = figures.png(chart, "a test")
         assert content == figures.png(chart, "a test")
         picture = imread(io.BytesIO(content))

@@ -25,12 +25,15 @@ def cross_entropy(labels: NDArray[np.float32], probabilities: NDArray[np.float32
 
 
 def by_scikit_learn(
-    labels: NDArray[np.float32], probabilities: NDArray[np.float32], weights: NDArray[np.int64] | None = None
+    labels: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    weights: NDArray[np.int64] | None = None,
+    threshold: float = 0.5,
 ) -> dict[str, float]:
     """The same metrics, of repeated rows."""
     if weights is not None:
         labels, probabilities = np.repeat(labels, weights), np.repeat(probabilities, weights)
-    positive = probabilities > 0.5
+    positive = probabilities > threshold
     share, mean = calibration_curve(labels, probabilities, n_bins=10)
     rows = np.bincount(np.digitize(probabilities, np.linspace(0, 1, 11)[1:-1], right=True), minlength=10)
     return {
@@ -46,15 +49,16 @@ def by_scikit_learn(
     }
 
 
-def test_resamples_give_what_scikit_learn_makes_of_repeated_rows() -> None:
+@pytest.mark.parametrize("threshold", [0.5, 0.3])
+def test_resamples_give_what_scikit_learn_makes_of_repeated_rows(threshold: float) -> None:
     labels, probabilities = example(400)
     order = np.argsort(-probabilities, kind="stable")
     labels, probabilities = labels[order], probabilities[order]
-    sums = bootstrap._Sums(cross_entropy(labels, probabilities), labels.astype(np.float64), probabilities)
+    sums = bootstrap._Sums(cross_entropy(labels, probabilities), labels.astype(np.float64), probabilities, threshold)
     for seed in range(20):
         weights = np.bincount(np.random.default_rng(seed).integers(0, 400, 400), minlength=400)
         figures = sums.measure(weights.astype(np.float64))
-        assert figures == pytest.approx(by_scikit_learn(labels, probabilities, weights), abs=1e-6)
+        assert figures == pytest.approx(by_scikit_learn(labels, probabilities, weights, threshold), abs=1e-6)
 
 
 def test_intervals_narrow_with_the_rows_and_hold_the_metric() -> None:
@@ -62,9 +66,9 @@ def test_intervals_narrow_with_the_rows_and_hold_the_metric() -> None:
     for rows in (500, 8000):
         labels, probabilities = example(rows)
         loss = cross_entropy(labels, probabilities)
-        figures = metrics.measure(loss, labels, probabilities)
-        intervals = bootstrap.intervals(loss, labels, probabilities, figures)
-        assert intervals == bootstrap.intervals(loss, labels, probabilities, figures)  # the same each time
+        figures = metrics.measure(loss, labels, probabilities, 0.5)
+        intervals = bootstrap.intervals(loss, labels, probabilities, figures, 0.5)
+        assert intervals == bootstrap.intervals(loss, labels, probabilities, figures, 0.5)  # the same each time
         for name, (low, high) in intervals.items():
             assert low <= figures[name] <= high
         widths.append(intervals["binary_accuracy"].high - intervals["binary_accuracy"].low)
@@ -79,14 +83,14 @@ def test_a_well_calibrated_networks_interval_still_holds_its_calibration_error()
     probabilities = generator.random(2000).astype(np.float32)
     labels = (generator.random(2000) < probabilities).astype(np.float32)
     loss = cross_entropy(labels, probabilities)
-    figures = metrics.measure(loss, labels, probabilities)
-    low, high = bootstrap.intervals(loss, labels, probabilities, figures)["expected_calibration_error"]
+    figures = metrics.measure(loss, labels, probabilities, 0.5)
+    low, high = bootstrap.intervals(loss, labels, probabilities, figures, 0.5)["expected_calibration_error"]
     assert low <= figures["expected_calibration_error"] <= high
 
 
 def test_one_class_alone_is_refused() -> None:
     with pytest.raises(UserError, match="only positive reviews"):
-        metrics.measure(np.ones(3), np.ones(3, np.float32), np.full(3, 0.7, np.float32))
+        metrics.measure(np.ones(3), np.ones(3, np.float32), np.full(3, 0.7, np.float32), 0.5)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.25, 1.0])

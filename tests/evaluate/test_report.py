@@ -52,6 +52,7 @@ def example_review(row: int, words: list[Word]) -> Example:
 def page(word: str = "fine", source: str = "made up") -> str:
     metrics: dict[str, Any] = {
         "source": source,
+        "threshold": 0.5,
         "rows": {"train": 3000, "test": 1234567},
         "validation": {"best_epoch": 3},
         "test": {"loss": 0.31, "roc_auc": 0.95, "undefined": None},
@@ -68,7 +69,7 @@ def page(word: str = "fine", source: str = "made up") -> str:
         "train": {"seed": 1, "epochs": "best", "units": [16, 16]},
         "data": {"files": {"folder": word}},
     }
-    return report.render(metrics, params, [chart("Loss"), chart("Accuracy")], pushes, reviews)
+    return report.render(metrics, params, [chart("Loss"), chart("Accuracy")], chart("Slices"), pushes, reviews)
 
 
 class Parsed(HTMLParser):
@@ -82,7 +83,7 @@ class Parsed(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        self.text += " "
+        self.text += "" if tag == "wbr" else " "
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -113,16 +114,25 @@ def test_all_that_was_measured_and_chosen_is_there() -> None:
         assert shown in text
     for shown in ("first 2,000 test reviews", "fine +0.50 30", "dull \u22121.25 45", "There are none."):
         assert shown in text
-    assert "Negative, but predicted positive Test row 1, probability of “positive” 0.7500" in text
-    assert "Positive, and predicted positive Test row 2" in text
+    assert "Negative, but predicted positive Test row 2, probability of “positive” 0.7500" in text
+    assert "Positive, and predicted positive Test row 3" in text
     assert "The other 43 words" in text
 
 
 def test_a_probability_is_never_rounded_to_certainty() -> None:
     review = Example(0, True, 0.99999, [Word("a")], [], 0)
-    made = report.render({"source": "x", "test": {}}, {}, [], TopWords([], [], rows=0), {"Right": [review]})
-    assert "1.0000" not in made
+    metrics = {"source": "x", "threshold": 0.5, "test": {}}
+    made = report.render(metrics, {}, [], chart("Slices"), TopWords([], [], rows=0), {"Right": [review]})
+    assert "1.0000" not in made.partition('id="reviews"')[2]
     assert "&gt;\u00a00.9999" in made
+
+
+def test_runs_of_br_are_line_breaks() -> None:
+    review = Example(0, True, 0.7, [Word("a"), Word("br"), Word("br"), Word("br", 0.5), Word("b")], [], 0)
+    metrics = {"source": "x", "threshold": 0.5, "test": {}}
+    made = report.render(metrics, {}, [], chart("Slices"), TopWords([], [], rows=0), {"Right": [review]})
+    assert made.count("<br>") == 1
+    assert made.count(">br<") == 1  # the marked one
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
@@ -134,7 +144,7 @@ def test_a_chart_has_a_title_and_ids_of_its_own() -> None:
     ids = [values["id"] for _, values in elements if "id" in values]
     assert len(ids) == len(set(ids))
     charts = [values for tag, values in elements if tag == "svg"]
-    assert len(charts) == 2
+    assert len(charts) == 3
     for values in charts:
         assert values["role"] == "img"
         assert set((values["aria-labelledby"] or "").split()) <= set(ids)
@@ -187,14 +197,14 @@ def test_everything_is_drawn_and_nothing_sticks_out(browser: Browser, tmp_path: 
     tab = opened(browser, tmp_path, width, "light")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     charts = tab.locator("svg").all()
-    assert len(charts) == 2
+    assert len(charts) == 3
     for svg in charts:
         box = svg.bounding_box()
         assert box
         assert box["width"] > 200
         assert box["height"] > 100
     names = [text for text in tab.locator("svg text").all() if text.text_content() == "Epoch"]
-    assert [text.bounding_box() is not None for text in names] == [True, True]
+    assert [text.bounding_box() is not None for text in names] == [True, True, True]
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
@@ -234,7 +244,7 @@ def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> No
         /auto|scroll/.test(getComputedStyle(element).overflowY) && element.scrollHeight > element.clientHeight)
         .map(element => element.getAttribute("aria-label"))"""
     )
-    assert scrolled == ["Loss, in numbers", "Accuracy, in numbers"]
+    assert scrolled == ["Loss, in numbers", "Accuracy, in numbers", "Slices, in numbers"]
     assert set(scrolled) <= set(reached)
 
 

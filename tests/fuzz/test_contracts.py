@@ -34,8 +34,10 @@ from stages.contracts.model import (
     MODEL_COLUMNS,
     read_history,
     write_history,
+    write_holdout,
     write_model,
     write_model_columns,
+    write_threshold,
 )
 from stages.contracts.reviews import Reviews, read_reviews, read_some_reviews, read_source, read_vocabulary
 from stages.inference.network import read
@@ -67,6 +69,8 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> Files:
         network.compile("adam", "binary_crossentropy")
         write_model(network, columns)
         write_history(example_history(0.4, 0.3))
+        write_holdout(np.arange(ROWS, dtype=np.float32) % 2, np.linspace(0, 1, ROWS, dtype=np.float32))
+        write_threshold(0.5)
         return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
 
@@ -143,6 +147,17 @@ def check_history() -> None:
     assert np.isfinite(history.to_numpy(float)).all()
 
 
+def check_holdout() -> None:
+    labels, probabilities = model.read_holdout()
+    assert len(labels) == len(probabilities)
+    assert set(labels.tolist()) <= {0, 1}
+    assert all(0 <= probability <= 1 for probability in probabilities.tolist())
+
+
+def check_threshold() -> None:
+    assert 0 <= model.read_threshold() < 1
+
+
 def check_model() -> None:
     columns = read_columns(MODEL_COLUMNS)
     network = read(columns)
@@ -160,6 +175,8 @@ CHECKS: dict[str, Callable[[], object]] = {
     OF_FEATURES: lambda: check_part(check_columns(FEATURES_COLUMNS)),
     OF_MODEL: lambda: check_columns(MODEL_COLUMNS),
     OF_HISTORY: check_history,
+    str(model.HOLDOUT): check_holdout,
+    str(model.THRESHOLD): check_threshold,
     MODEL: check_model,
 }
 

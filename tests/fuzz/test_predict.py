@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from stages import console
 from stages.contracts.features import Columns
-from stages.contracts.model import write_model, write_model_columns
+from stages.contracts.model import write_model, write_model_columns, write_threshold
 from stages.encoding import TokenizerName, vocabulary
 from stages.encoding.tokenizers import TOKENIZERS
 from stages.inference.network import Network, read
@@ -47,6 +47,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
 def models(folder: Path, network: Network, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with models/, whose network is not read anew for each example."""
     write_model_columns(columns("keras"))
+    write_threshold(0.5)
     monkeypatch.setattr("stages.inference.network.read", lambda *_: network)
     return folder
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
 from ruamel.yaml import YAML
 
+from tests.evaluate import test_slices
 from tests.evaluate.test_metrics import by_scikit_learn
 from tests.pipeline.conftest import Clone
 
@@ -43,7 +45,7 @@ def test_the_commands_of_dvcs_users_work(clone: Clone) -> None:
     clone.dvc("plots", "show")
     plots = YAML(typ="safe").load(clone.folder / "dvc.yaml")["plots"]
     titles = [settings["title"] for plot in plots for settings in plot.values()]
-    assert len(titles) == 7
+    assert len(titles) == 8
     page = clone.read("dvc_plots/index.html")
     assert all(title in page for title in titles)
 
@@ -59,7 +61,7 @@ def test_an_experiment_changes_parameters_and_shows_its_metrics(clone: Clone) ->
 def test_the_figures_and_predictions_are_there(reproduced: Clone) -> None:
     figures = reproduced.folder / "results" / "figures"
     plots = reproduced.folder / "results" / "plots"
-    names = {path.stem for path in plots.glob("*.csv")} | {"loss", "binary_accuracy"}
+    names = {path.stem for path in plots.glob("*.csv")} | {"loss", "binary_accuracy", "slices"}
     assert {path.name for path in figures.iterdir()} == {f"{name}.png" for name in names}
     assert {"roc", "precision_recall", "calibration", "histogram", "confusion"} <= names
     predictions = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
@@ -69,10 +71,10 @@ def test_the_figures_and_predictions_are_there(reproduced: Clone) -> None:
 
 def test_no_cell_of_a_table_for_people_is_a_formula(reproduced: Clone) -> None:
     tables = list((reproduced.folder / "results").rglob("*.csv"))
-    assert len(tables) == 6
+    assert len(tables) == 7
     for table in tables:
         for cell in itertools.chain(*csv.reader(table.read_text().splitlines())):
-            assert re.fullmatch(r"[a-z_]+|[0-9.]+", cell), table
+            assert re.fullmatch(r"[a-z_]+|[0-9.]+|[a-z ]+: [0-9a-z. ]+", cell), table
 
 
 def test_what_the_stage_writes_is_what_scikit_learn_makes_of_the_predictions(reproduced: Clone) -> None:
@@ -85,6 +87,13 @@ def test_what_the_stage_writes_is_what_scikit_learn_makes_of_the_predictions(rep
         assert low <= value <= high
     assert written["rows"] == {"train": 600, "test": 200}
     assert written["columns"] == 500
+
+
+def test_the_slices_are_those_of_the_predictions_and_the_raw_reviews(reproduced: Clone) -> None:
+    found = pd.read_csv(reproduced.folder / "results" / "slices.csv")
+    test_slices.check(found, test_slices.read(reproduced.folder), columns=500, threshold=0.5)
+    worst = json.loads(reproduced.read("results/metrics.json"))["worst_slice"]
+    assert found["accuracy"][found["slice"] == worst["slice"]].item() == pytest.approx(worst["accuracy"], abs=1e-4)
 
 
 def test_the_model_predicts_without_the_project(reproduced: Clone) -> None:
@@ -131,6 +140,27 @@ def test_best_takes_the_epoch_of_the_lowest_validation_loss(clone: Clone) -> Non
     rows = [line.split(",") for line in clone.read("results/history.csv").splitlines()[1:]]
     best = min(rows, key=lambda row: float(row[3]))[0]
     assert f"final network: 600 rows, {best} epochs" in printed
+
+
+def test_the_best_threshold_is_evaluates_alone_and_predict_uses_it(clone: Clone) -> None:
+    before = json.loads(clone.read("results/metrics.json"))["test"]
+    clone.set({"evaluate": {"threshold": "best"}})
+    assert clone.repro() == ["evaluate"]
+    written = json.loads(clone.read("results/metrics.json"))
+    threshold = json.loads(clone.read("models/threshold.json"))["threshold"]
+    assert written["threshold"] == threshold != 0.5
+    table = pq.read_table(clone.folder / "results" / "predictions.parquet")
+    labels, probabilities = (table.column(name).to_numpy() for name in ("label", "probability"))
+    expected = by_scikit_learn(labels, probabilities, threshold=threshold)
+    assert written["test"] == pytest.approx(expected, abs=2e-6) != pytest.approx(before, abs=2e-6)
+    holdout = pq.read_table(clone.folder / "results" / "holdout.parquet")
+    best = history_of(clone)[1]  # two epochs, as the final network has
+    right = (holdout.column("probability").to_numpy() > 0.5) == holdout.column("label").to_numpy()
+    assert right.mean() == pytest.approx(float(best["val_binary_accuracy"]), abs=1e-6)
+
+
+def history_of(clone: Clone) -> list[dict[str, str]]:
+    return list(csv.DictReader(clone.read("results/history.csv").splitlines()))
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
         Kill("vectorize", SIGTERM, "group", 0.5),
         Kill("vectorize", SIGINT, "group", 0.2, "data/features"),
         Kill("train", SIGKILL, "group", 0.5, "models/model.keras"),
+        Kill("train", SIGTERM, "stage", 0.5, "results/history.csv"),
         Kill("evaluate", SIGINT, "group", 0.5, "results/figures"),
     ],
     ids=lambda kill: f"{kill.stage}-{kill.signal.name}-{kill.victim}",

@@ -65,7 +65,7 @@ def box(element: Locator) -> FloatRect:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_each_chart_is_drawn_with_its_names(browser: Browser, plots: Plots, width: int) -> None:
     tab = sized(browser, plots, width)
-    assert len(plots.charts) == 7
+    assert len(plots.charts) == 8
     for name, chart in plots.charts.items():
         svg = tab.locator(f"#{name} svg")
         assert box(svg)["width"] > 200

@@ -15,7 +15,7 @@ from tests.conftest import all_features, run_stage, write_params
 
 SCRIPTS = {"Chinese": "电影故事演员导演音乐真的", "Thai": "กขคงจฉชซ"}
 """Characters of each script."""
-CHANGES = {
+CHANGES: dict[str, dict[str, object]] = {
     "data": {"sources": ["files"], "tokenizer": "unicode", "files": {"folder": ".", "test_share": 0.25}},
     "vectorize": {"num_words": None, "ngrams": 2, "min_count": 2},
     "train": {

@@ -8,7 +8,7 @@ import pytest
 
 from stages import params
 from stages.contracts.features import Columns, read_columns
-from stages.contracts.model import MODEL_COLUMNS, write_model, write_model_columns
+from stages.contracts.model import MODEL_COLUMNS, write_model, write_model_columns, write_threshold
 from stages.encoding import vocabulary
 from stages.inference.network import read
 from stages.predict.model import Model
@@ -37,6 +37,7 @@ def models(folder: Path) -> Path:
     write_params(folder)
     write_model(build([16, 16]), COLUMNS)
     write_model_columns(COLUMNS)
+    write_threshold(0.5)
     (folder / "params.yaml").unlink()
     return folder
 

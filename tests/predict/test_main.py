@@ -173,7 +173,7 @@ def test_blank_lines_are_left_out_and_counted(
     assert "left out 3 rows" in warning
 
 
-@pytest.mark.parametrize("missing", ["model.keras", "columns.parquet"])
+@pytest.mark.parametrize("missing", ["model.keras", "columns.parquet", "threshold.json"])
 def test_without_a_model_what_to_run_is_said(models: Path, capsys: pytest.CaptureFixture[str], missing: str) -> None:
     (models / "models" / missing).unlink()
     with pytest.raises(UserError, match=rf"^models/{missing} is missing: build it with `dvc repro"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stages.console import UserError
 from stages.contracts.features import read_columns
-from stages.contracts.model import MODEL, write_model
+from stages.contracts.model import MODEL, MODEL_COLUMNS, read_threshold, write_model, write_threshold
 from stages.encoding import vocabulary
 from stages.inference.network import read
 from stages.predict.model import Model
@@ -51,6 +51,18 @@ def test_probabilities_are_those_of_keras_on_dense_rows(model: Model) -> None:
     assert [answer.row for answer in answers] == list(range(1, 3001))
     assert [answer.where for answer in answers] == [f"text {number}" for number in range(1, 3001)]
     assert [answer.text for answer in answers] == texts
+
+
+def test_a_text_is_positive_above_the_threshold(models: Path) -> None:
+    """Not at it: Keras's binary accuracy and the other metrics compare in the same way."""
+    network, columns = read(COLUMNS), read_columns(MODEL_COLUMNS)
+    (answer,) = Model(network, columns).answers(rows(["word1 word2"]), explain=False)
+    labels = []
+    for threshold in (np.nextafter(answer.probability, 0), answer.probability):
+        write_threshold(float(threshold))
+        (again,) = Model(network, columns, read_threshold()).answers(rows(["word1 word2"]), explain=False)
+        labels.append(again.label)
+    assert labels == ["positive", "negative"]
 
 
 @pytest.mark.parametrize("hidden", [[16, 16], [40, 3], [300, 300], []])

@@ -64,7 +64,20 @@ def check_against_fit(build: Callable[[], keras.Sequential], settings: Train, ro
     history = pd.DataFrame(keras_fit(expected, rest, holdout, 4, settings))
 
     trainer = loop.Trainer(build(), settings)
-    logs = trainer.fit(rows.split_rows("train"), 4, rows.split_rows("test"))
+    seen: list[pd.DataFrame] = []
+    predicted = []
+
+    def after_epoch(so_far: pd.DataFrame) -> None:
+        seen.append(so_far)
+        predicted.append(trainer.predict(rows.split_rows("test")))
+
+    logs = trainer.fit(rows.split_rows("train"), 4, rows.split_rows("test"), after_epoch)
+    for epochs, so_far in enumerate(seen, 1):
+        pd.testing.assert_frame_equal(so_far, logs[:epochs])
+    labels, probabilities = predicted[-1]
+    np.testing.assert_array_equal(labels, holdout.labels)
+    np.testing.assert_allclose(probabilities, expected.predict(holdout.matrix.toarray(), verbose=0)[:, 0], atol=1e-5)
+    assert len(seen) == 4
 
     for ours, theirs in zip(trainer.network.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -1,0 +1,237 @@
+"""Compare the results in the working tree with those of a revision, on a page that needs no network.
+
+Reads   results/, data/raw/test.parquet and params.yaml, here and in the revision; the latter from git and DVC's cache
+Writes  dvc_plots/compare.html
+
+The page shows the metrics with their intervals, whether the two networks differ (McNemar's test on the answers for the
+same test reviews), the reviews that changed sides, the slices, and the parameters that differ. `make compare` runs it.
+"""
+
+import io
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import dvc.api
+import numpy as np
+import pandas as pd
+from dvc.exceptions import DvcException
+from dvc.scm import SCMError
+from numpy.typing import NDArray
+from ruamel.yaml import YAML
+from scipy.stats import binomtest
+
+from checks.caching import parameters
+from stages import console
+from stages.console import UserError, one_line
+from stages.contracts.reviews import RAW, read_some_reviews, read_vocabulary
+from stages.evaluate import report
+from stages.evaluate.results import METRICS, PREDICTIONS, SLICES
+from stages.params import PARAMS
+from stages.storage import atomic_write
+
+PAGE = Path("dvc_plots/compare.html")
+SHOWN = 10
+"""The number of reviews shown that are right only now, and of those that were right only before."""
+LEVEL = 0.05
+"""Two networks differ if the p-value of McNemar's test is below it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The results of a run."""
+
+    metrics: dict[str, Any]
+    params: dict[str, Any]
+    """By dotted key."""
+    predictions: pd.DataFrame
+    """`label` and `probability` of each test row."""
+    slices: pd.DataFrame | None
+    """By name. None if DVC's cache does not hold them, or the run is older than they are."""
+    test_split: bytes
+    """The content of data/raw/test.parquet."""
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each answer is right, (rows,)."""
+        threshold = self.metrics.get("threshold", 0.5)
+        positive = self.predictions["probability"].to_numpy() > threshold
+        right: NDArray[np.bool_] = positive == (self.predictions["label"].to_numpy() == 1)
+        return right
+
+
+class McNemar(NamedTuple):
+    """McNemar's exact test of two networks that answered for the same reviews."""
+
+    fixed: int
+    """Answers that only the second network has right."""
+    broken: int
+    """Answers that only the first network has right."""
+    p_value: float
+    """The probability of such an imbalance, or a larger one, if a changed answer were right or wrong by chance."""
+
+
+def mcnemar(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> McNemar:
+    """Test whether two networks differ, given which answers of each are right, (rows,).
+
+    The exact form is a binomial test on the answers that changed (McNemar: Note on the sampling error of the difference
+    between correlated proportions or percentages, 1947).
+    """
+    fixed, broken = int((after & ~before).sum()), int((before & ~after).sum())
+    p_value = float(binomtest(fixed, fixed + broken).pvalue) if fixed + broken else 1.0
+    return McNemar(fixed, broken, p_value)
+
+
+def read(revision: str | None) -> Run:
+    """Read the results of a revision, or those in the working tree.
+
+    Raises:
+        UserError: a result is missing in the working tree, in the revision, or in DVC's cache.
+    """
+    return Run(
+        json.loads(_content(METRICS, revision)),
+        dict(parameters(YAML(typ="safe").load(_content(PARAMS, revision)))),
+        pd.read_parquet(io.BytesIO(_content(PREDICTIONS, revision)), columns=["label", "probability"]),
+        _slices(revision),
+        _content(RAW / "test.parquet", revision),
+    )
+
+
+class _NotCachedError(UserError):
+    """A file of a revision is neither in git nor in DVC's cache."""
+
+
+def _content(path: Path, revision: str | None) -> bytes:
+    try:
+        if revision is None:
+            return path.read_bytes()
+        content: bytes = dvc.api.read(str(path), rev=revision, mode="rb")
+        return content
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: build it with `dvc repro`") from None
+    except SCMError as error:
+        raise UserError(f"{one_line(error)}; expected a commit, branch, tag or experiment") from None
+    except DvcException:
+        raise _NotCachedError(
+            f"{path} of {revision} is not in DVC's cache: run `dvc repro` in a checkout of {revision}, or "
+            "`dvc fetch --all-commits` if there is a remote"
+        ) from None
+
+
+def _slices(revision: str | None) -> pd.DataFrame | None:
+    try:
+        content = _content(SLICES, revision)
+    except _NotCachedError:
+        console.say(f"{SLICES} of {revision} is not in DVC's cache: the page has no slices")
+        return None
+    return pd.read_csv(io.BytesIO(content)).set_index("slice")
+
+
+def metric_rows(before: Run, after: Run) -> list[dict[str, Any]]:
+    """Return a row per metric: its values, their intervals, and the difference where both runs have it."""
+    rows = []
+    for name in dict.fromkeys([*after.metrics["test"], *before.metrics["test"]]):
+        values = [run.metrics["test"].get(name) for run in (before, after)]
+        intervals = [run.metrics.get("test_interval", {}).get(name) for run in (before, after)]
+        difference = None if None in values else values[1] - values[0]
+        rows.append({"name": name, "values": values, "intervals": intervals, "difference": difference})
+    return rows
+
+
+def slice_rows(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the slices that both runs have, those that lost most first and unsure ones last.
+
+    `apart` says whether the two intervals of the accuracy do not overlap.
+    """
+    both = before.join(after, how="inner", lsuffix="_before", rsuffix="_after").reset_index()
+    both["difference"] = both["accuracy_after"] - both["accuracy_before"]
+    both["apart"] = (both["low_after"] > both["high_before"]) | (both["high_after"] < both["low_before"])
+    both["sure"] = both[["sure_before", "sure_after"]].min(axis="columns")
+    both = both.sort_values(["sure", "difference"], ascending=[False, True], kind="stable")
+    return [{str(name): value for name, value in row.items()} for row in both.to_dict("records")]
+
+
+def changed_reviews(before: Run, after: Run) -> dict[str, list[dict[str, Any]]]:
+    """Return the reviews whose answer is right in one run only, those that moved furthest first, with their words."""
+    probabilities = [run.predictions["probability"].to_numpy(np.float64) for run in (before, after)]
+    furthest = np.argsort(-np.abs(probabilities[1] - probabilities[0]), kind="stable")
+    words = read_vocabulary()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for title, which in (
+        ("Wrong before, right now", ~before.right & after.right),
+        ("Right before, wrong now", before.right & ~after.right),
+    ):
+        rows = furthest[which[furthest]][:SHOWN]
+        reviews = read_some_reviews("test", rows.tolist())
+        texts = np.split(reviews.tokens, reviews.offsets[1:-1]) if len(rows) else []
+        found[title] = [
+            {
+                "row": int(row),
+                "positive": bool(label),
+                "before": float(probabilities[0][row]),
+                "after": float(probabilities[1][row]),
+                "words": [words[token - 1] for token in tokens.tolist()],
+            }
+            for row, label, tokens in zip(rows, reviews.labels, texts, strict=True)
+        ]
+    return found
+
+
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return the key of each parameter that differs, and its two values. `absent` stands for a missing one."""
+    keys: Iterable[str] = dict.fromkeys([*after, *before])
+    pairs: Sequence[tuple[str, Any, Any]] = [(key, before.get(key, "absent"), after.get(key, "absent")) for key in keys]
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def render(revision: str, before: Run, after: Run) -> str:
+    """Return the page as HTML. Equal arguments give equal text."""
+    same_reviews = before.test_split == after.test_split
+    page: str = (
+        report.environment(Path(__file__).parent)
+        .get_template("compare.html.jinja")
+        .render(
+            revision=revision,
+            sources=[run.metrics["source"] for run in (before, after)],
+            metrics=metric_rows(before, after),
+            test=mcnemar(before.right, after.right) if same_reviews else None,
+            level=LEVEL,
+            rows=len(after.predictions),
+            reviews=changed_reviews(before, after) if same_reviews else {},
+            slices=None if before.slices is None or after.slices is None else slice_rows(before.slices, after.slices),
+            params=differing(before.params, after.params),
+            colours=report.COLOURS,
+            first=report.FIRST,
+        )
+    )
+    return page
+
+
+def main(revision: str) -> None:
+    """Write the page, and print the result of the test."""
+    after, before = read(None), read(revision)
+    page = render(revision, before, after)
+    with atomic_write(PAGE) as path:
+        path.write_text(page, encoding="utf-8", newline="\n")
+    if before.test_split == after.test_split:
+        test = mcnemar(before.right, after.right)
+        verdict = "a difference" if test.p_value < LEVEL else "no difference that chance does not explain"
+        console.say(
+            f"since {revision}: {test.fixed:,} answers fixed, {test.broken:,} broken; McNemar's p-value "
+            f"{test.p_value:.2g}: {verdict}"
+        )
+    else:
+        console.say(f"{revision} has other test reviews: its answers are not compared one by one")
+    console.say(f"-> {PAGE.resolve().as_uri()}")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Add the argument."""
+    parser.add_argument("revision", nargs="?", default="HEAD~1", help="a commit, branch, tag or experiment of DVC")
+
+
+if __name__ == "__main__":
+    console.run(main, __doc__, arguments)

@@ -1,0 +1,33 @@
+"""The best threshold, against every threshold that tells the rows apart."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from stages.console import UserError
+from stages.contracts.model import write_holdout
+from stages.evaluate import threshold
+from tests.evaluate.test_metrics import example
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_other_threshold_has_a_higher_f1(folder, seed: int) -> None:
+    labels, probabilities = example(150, seed)
+    write_holdout(labels, probabilities)
+    best = threshold.choose("best")
+    every = [f1_score(labels, probabilities > other) for other in [0.0, *np.unique(probabilities)[:-1]]]
+    assert f1_score(labels, probabilities > best) == max(every)
+    assert threshold.choose(0.25) == 0.25
+
+
+def test_neighbouring_probabilities_are_told_apart() -> None:
+    low = np.float32(0.7)
+    probabilities = np.array([low, np.nextafter(low, np.float32(1))])
+    best = threshold.best(np.array([0, 1], np.uint8), probabilities)
+    assert (probabilities > best).tolist() == [False, True]
+
+
+def test_rows_of_one_label_have_no_best_threshold(folder) -> None:
+    write_holdout(np.ones(3, np.float32), np.full(3, 0.5, np.float32))
+    with pytest.raises(UserError, match=r"evaluate\.threshold is 'best'"):
+        threshold.choose("best")
