@@ -43,10 +43,10 @@ def write_reviews(path: Path, rows: int) -> float:
     from stages.download import synthetic  # here, because the memory of this process counts towards its children
 
     corpus = synthetic.load(Synthetic(seed=1, train_rows=MANY, test_rows=2))
-    written = words = 0
+    known, written, words = corpus.words.to_pylist(), 0, 0
     with path.open("w", encoding="utf-8") as file:
-        for batch in corpus.splits["train"]:
-            tokens = [corpus.words[token - 1] for token in batch.tokens]
+        for batch in corpus.reviews("train"):
+            tokens = [known[token - 1] for token in batch.tokens]
             for start, stop in list(pairwise(batch.offsets.tolist()))[: rows - written]:
                 file.write(" ".join(tokens[start:stop]) + "\n")
                 written, words = written + 1, words + stop - start

@@ -36,6 +36,7 @@ OTHER_VALUES: dict[str, Any] = {
     "train.activation": "tanh",
     "train.optimizer": "adam",
     "train.loss": "mean_squared_error",
+    "train.weighting": "log_ratio",
     "train.dropout": 0.5,
     "train.l2": 0.001,
 }

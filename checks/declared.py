@@ -22,6 +22,7 @@ CANNOT_CHANGE_OUTPUTS = {
     "stages/console.py": "prints, and handles errors and interrupts",
     "stages/dependencies.py": "compares inputs, and removes outputs",
     "stages/encoding/__init__.py": "names the tokenizers, for validation",
+    "stages/workers.py": "runs tasks, whose results do not depend on where",
     "stages/params.py": "validates params.yaml, whose values are dependencies themselves",
 }
 """Modules that no stage lists among its dependencies, each with the reason. Packages with only a docstring are left out

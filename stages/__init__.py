@@ -4,8 +4,8 @@ import sys
 from importlib.util import find_spec
 
 _NEEDED = (
-    "jinja2", "keras", "matplotlib", "numpy", "pandas", "pathspec", "pooch", "pyarrow", "pydantic", "ruamel", "scipy",
-    "sklearn", "tensorflow", "tqdm",
+    "jinja2", "joblib", "keras", "matplotlib", "numpy", "pandas", "pathspec", "pooch", "pyarrow", "pydantic", "ruamel",
+    "scipy", "sklearn", "tensorflow", "tqdm",
 )  # fmt: skip
 
 if _missing := [name for name in _NEEDED if find_spec(name) is None]:

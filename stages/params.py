@@ -132,7 +132,12 @@ class Data(_Section):
 class Vectorize(_Section):
     """The shape of the multi-hot matrices. Read by `vectorize`."""
 
-    num_words: Annotated[int, Field(ge=5, le=2**31 - 1, description="a whole number from 5")]
+    num_words: Annotated[
+        Annotated[int, Field(ge=5, le=2**31 - 1)] | None,
+        Field(description="a whole number from 5, or null"),
+    ]
+    ngrams: Annotated[int, Field(ge=1, le=10, description="a whole number from 1 to 10")]
+    min_count: Annotated[int, Field(ge=1, le=2**31 - 1, description="a whole number from 1")]
     rows_per_part: Annotated[int, Field(ge=1, le=10**7, description="a whole number from 1 to 10000000")]
 
 
@@ -151,6 +156,7 @@ class Train(_Section):
     optimizer: Annotated[str, Field(description="the name of a Keras optimizer, such as rmsprop")]
     learning_rate: Annotated[float, Field(gt=0, description="a number above 0")]
     loss: Annotated[str, Field(description="the name of a Keras loss, such as binary_crossentropy")]
+    weighting: Annotated[Literal["log_ratio"] | None, Field(description="log_ratio or null")]
     dropout: Annotated[float, Field(ge=0, lt=1, description="a number from 0, below 1")]
     l2: Annotated[float, Field(ge=0, description="a number from 0")]
     batch_size: Annotated[int, Field(ge=1, le=10**6, description="a whole number from 1 to 1000000")]

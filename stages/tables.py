@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -40,6 +40,8 @@ _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa
 _DIALECTS = [(",", csv.QUOTE_MINIMAL), ("\t", csv.QUOTE_NONE), *((mark, csv.QUOTE_MINIMAL) for mark in "\t;|")]
 """Separator and quoting, the likeliest first. In many TSV files a quotation mark is part of the text."""
 _USUAL = {"text": ("text", "review", "sentence"), "label": ("label", "sentiment")}
+_TEXT = 1 << 13
+"""Bytes that a review in a file of its own counts for: opening it takes as long as reading some."""
 BLANK = "its text is blank, missing or no text"
 """The problem of a row without a text."""
 _EXTRA = object()
@@ -135,8 +137,105 @@ class Row(NamedTuple):
         return f"{self.file}, row {self.number:,}" if self.number else self.file
 
 
-def read(path: Path, layout: Layout) -> Iterator[Row]:
-    """Read the reviews of a file, or of a folder with `pos/` and `neg/`, in their order.
+class Stretch(NamedTuple):
+    """A part of a file that can be read by itself: bytes or, of Parquet, row groups; of a folder, files."""
+
+    start: int
+    stop: int
+
+
+def stretches(path: Path, layout: Layout, size: int) -> list[Stretch | None]:
+    """Cut a file into stretches of some `size` bytes, or a folder with `pos/` and `neg/` into as many reviews.
+
+    A table is cut where a line ends outside of quotation marks, if they come in pairs. Where they do not, a stretch
+    ends within a text in quotes, and reading it fails: then read the whole file.
+
+    Returns:
+        The stretches, or None for the whole file.
+    """
+    if has_classes(path):
+        count = len(texts(path))
+        step = max(1, size // _TEXT)
+        return [Stretch(start, min(start + step, count)) for start in range(0, count, step)]
+    if not path.exists() or path.stat().st_size <= 2 * size:
+        return [None]
+    with path.open("rb") as file:
+        start = file.read(6)
+        if start.startswith(b"PAR1"):
+            with _errors(path, layout):
+                metadata = pq.read_metadata(path)
+            cuts, room = [0], size
+            for group in range(metadata.num_row_groups):
+                room -= metadata.row_group(group).total_byte_size
+                if room <= 0 or group == metadata.num_row_groups - 1:
+                    cuts.append(group + 1)
+                    room = size
+        elif not _is_cuttable(start, path, layout):
+            return [None]
+        else:
+            cuts = _cuts(file, size)
+    return [Stretch(*cut) for cut in pairwise(cuts)]
+
+
+def _is_cuttable(start: bytes, path: Path, layout: Layout) -> bool:
+    """Whether a byte 10 in a file is a line end, and lines are rows or parts of rows."""
+    packed = (*_UNPACK, b"PK\3\4", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    if start.startswith(packed) or not re.match(r"utf-8|ascii|cp125|iso8859", codecs.lookup(layout.encoding).name):
+        return False
+    with path.open(encoding=layout.encoding, errors="replace", newline="") as text:
+        return not _is_at_once(text.read(_HEAD).lstrip("\ufeff \t\r\n"))
+
+
+def _cuts(file: BinaryIO, size: int) -> list[int]:
+    """Where to cut a text: after each `size` bytes, at the first line end with an even number of `"` before it."""
+    file.seek(0)
+    cuts, quotes = [0], 0
+    while block := file.read(size):
+        quotes += block.count(b'"')
+        for line in file:
+            quotes += line.count(b'"')
+            if not quotes % 2 and line.endswith(b"\n"):
+                break
+        cuts.append(file.tell())
+    return cuts
+
+
+def content(path: Path, stretch: Stretch | None) -> Iterator[bytes]:
+    """The bytes that `read` reads. Those of a stretch come after the start of the file, which says what they are."""
+    if has_classes(path):
+        for text in texts(path, stretch):
+            yield f"{text.parent.name} {text.stat().st_size} ".encode()
+            yield text.read_bytes()
+        return
+    start, stop = stretch or (0, path.stat().st_size)
+    with path.open("rb") as file:
+        if stretch:
+            head = file.read(_HEAD)
+            yield f"{min(start, 1)}".encode() + head
+            if head.startswith(b"PAR1"):
+                metadata = pq.read_metadata(path)
+                columns = [
+                    metadata.row_group(group).column(column)
+                    for group in range(*stretch)
+                    for column in range(metadata.num_columns)
+                ]
+                yield str(metadata.schema).encode()
+                start = min(each.dictionary_page_offset or each.data_page_offset for each in columns)
+                stop = start + sum(each.total_compressed_size for each in columns)
+        file.seek(start)
+        while block := file.read(min(1 << 20, stop - start)):
+            start += len(block)
+            yield block
+
+
+def texts(path: Path, stretch: Stretch | None = None) -> list[Path]:
+    """The texts of a folder with `pos/` and `neg/`, in their order."""
+    files = [file for kind in ("pos", "neg") for file in sorted((path / kind).glob("*.txt"))]
+    return files[slice(*stretch) if stretch else slice(None)]
+
+
+def read(path: Path, layout: Layout, stretch: Stretch | None = None) -> Iterator[Row]:
+    """Read the reviews of a file, of a stretch of it, or of a folder with `pos/` and `neg/`, in their order.
 
     A row that cannot be used comes too, with its `problem`. Where no labels are wanted, a .txt that is no table has a
     review a line.
@@ -145,7 +244,7 @@ def read(path: Path, layout: Layout) -> Iterator[Row]:
         UserError: the file is empty, damaged or in another encoding; a column is missing, or there is a choice.
     """
     if has_classes(path):
-        for file in (file for kind in ("pos", "neg") for file in sorted((path / kind).glob("*.txt"))):
+        for file in texts(path, stretch):
             with _errors(file, layout), file.open("rb") as content:
                 yield check(str(file), 0, _text(content, layout).read(), file.parent.name)
         layout.refuse_slices(path)
@@ -154,9 +253,9 @@ def read(path: Path, layout: Layout) -> Iterator[Row]:
         raise UserError(f"{path} is not there")
     number = 0
     with _errors(path, layout), _unpacked(path) as content:
-        for number, values in enumerate(_values(path, content, layout), 1):
+        for number, values in enumerate(_values(path, content, layout, stretch), 1):
             yield check(str(path), number, *values)
-    if not number:
+    if not number and not stretch:
         raise UserError(f"{path} is empty; expected a row for each review")
 
 
@@ -267,12 +366,13 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
     return iter(lambda: text.readline(LONGEST + 3), "")
 
 
-def _values(path: Path, content: BinaryIO, layout: Layout) -> _Values:
+def _values(path: Path, content: BinaryIO, layout: Layout, stretch: Stretch | None) -> _Values:
     if content.read(4) == b"PAR1":
         with pq.ParquetFile(content, buffer_size=1 << 20, pre_buffer=False) as table:  # not whole row groups at once
             names = table.schema_arrow.names
             chosen = [names[position] for position in layout.choose(path, names)]
-            for batch in table.iter_batches(_PARQUET_ROWS, columns=chosen):
+            groups = range(*stretch) if stretch else range(table.num_row_groups)
+            for batch in table.iter_batches(_PARQUET_ROWS, groups, columns=chosen):
                 for values in zip(*(batch.column(column) for column in chosen), strict=True):
                     yield [value.as_py() for value in values]  # one at a time: they may be long
         return
@@ -281,6 +381,9 @@ def _values(path: Path, content: BinaryIO, layout: Layout) -> _Values:
     head = text.read(_HEAD)
     text.seek(0)
     first = head.lstrip()
+    if stretch:
+        content.seek(stretch.start)
+        text = _text(io.BytesIO(content.read(stretch.stop - stretch.start)), layout)
     if first.startswith("__label__"):
         layout.refuse_slices(path)
         labelled = (re.match(r"__label__(\S+)\s+(?!__label__)(.*)", line) for line in _lines(text) if line.strip())
@@ -293,7 +396,9 @@ def _values(path: Path, content: BinaryIO, layout: Layout) -> _Values:
         if path.suffix.lower() == ".txt" and "label" not in layout.parts and not is_table:
             yield from ([line] for line in _lines(text))
         else:
-            yield from _delimited(path, text, head, layout)
+            yield from _delimited(
+                path, text, head, layout, has_header=not (layout.columns or (stretch and stretch.start))
+            )
 
 
 def _find_columns(head: str, layout: Layout) -> tuple[list[str], str, Any]:
@@ -317,7 +422,7 @@ def _find_columns(head: str, layout: Layout) -> tuple[list[str], str, Any]:
     return max(found, key=lambda each: each[0])[1]
 
 
-def _delimited(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) -> _Values:
+def _delimited(path: Path, text: io.TextIOWrapper, head: str, layout: Layout, *, has_header: bool) -> _Values:
     import pandas as pd  # here, because `predict` reads single texts without it
 
     names, separator, quoting = _find_columns(head, layout)
@@ -338,7 +443,7 @@ def _delimited(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) ->
         # The engine "python" refuses a quotation mark without its other half, where "c" guesses.
         for frame in pd.read_csv(text, engine="python", chunksize=_ROWS, **options):
             kept = frame[frame[0].notna()]  # a blank line has no value
-            header = int(not number and not layout.columns)
+            header = int(not number and has_header)
             yield from islice(zip(*(kept[column] for column in chosen), strict=True), header, None)
             number += len(kept)
     except (csv.Error, pd.errors.ParserError) as error:
@@ -351,9 +456,7 @@ def _delimited(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) ->
 def _json(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) -> _Values:
     import pandas as pd  # here, as in `_delimited`
 
-    # An array, or an object of columns as pandas writes it; else an object a line.
-    columns = re.match(r'\{\s*"([^"\\]|\\.)*"\s*:\s*[{[]', head) and not re.search(r"[\r\n]\s*\{", head)
-    at_once = head.startswith("[") or columns
+    at_once = _is_at_once(head)
     chosen: list[Any] = []
     number = 0
     for chunk in [[text.read()]] if at_once else iter(lambda: list(islice(text, _ROWS)), []):
@@ -373,6 +476,12 @@ def _json(path: Path, text: io.TextIOWrapper, head: str, layout: Layout) -> _Val
             chosen = chosen or [names[position] for position in layout.choose(path, [str(name) for name in names])]
             frame = frame.reindex(columns=chosen)
             yield from zip(*(frame[name].tolist() for name in chosen), strict=True)
+
+
+def _is_at_once(head: str) -> bool:
+    """Whether a file is a JSON array, or an object of columns as pandas writes it; else JSON has an object a line."""
+    columns = re.match(r'\{\s*"([^"\\]|\\.)*"\s*:\s*[{[]', head) and not re.search(r"[\r\n]\s*\{", head)
+    return head.startswith("[") or bool(columns)
 
 
 def _is_object(line: str) -> bool:

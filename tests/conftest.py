@@ -56,7 +56,7 @@ REFERENCE: dict[str, dict[str, Any]] = {
         },
         "synthetic": {"seed": 1, "train_rows": 25000, "test_rows": 25000},
     },
-    "vectorize": {"num_words": 10000, "rows_per_part": 25000},
+    "vectorize": {"num_words": 10000, "ngrams": 1, "min_count": 1, "rows_per_part": 25000},
     "train": {
         "seed": 1,
         "hidden_units": [16, 16],
@@ -64,6 +64,7 @@ REFERENCE: dict[str, dict[str, Any]] = {
         "optimizer": "rmsprop",
         "learning_rate": 0.001,
         "loss": "binary_crossentropy",
+        "weighting": None,
         "dropout": 0,
         "l2": 0,
         "batch_size": 512,
@@ -81,6 +82,12 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if "browser" in item.fixturenames or item.path.parent.name == "fuzz":
             item.add_marker("slow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cache folder for the tests, instead of the user's."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ from tests.conftest import example_history, random_reviews
 WORDS = [f"word{number}" for number in range(20)]
 COLUMNS = Columns([*vocabulary.SPECIAL, *WORDS], "keras")
 ROWS = 40
-TRAIN, VOCABULARY, SOURCE = (RAW / name for name in ("train.parquet", "vocabulary.parquet", "source.json"))
+TRAIN, VOCABULARY, SOURCE = (RAW / name for name in ("train/part-00000.parquet", "vocabulary.parquet", "source.json"))
 PART = FEATURES / "train" / "part-00000.npz"
 LABELS = PART.with_suffix(".labels.npy")
 

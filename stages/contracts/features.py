@@ -1,6 +1,7 @@
 """The files between `vectorize` and the stages that use features: multi-hot rows, in data/features."""
 
 import hashlib
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -88,9 +89,19 @@ class Columns:
     """The meaning of each column of the features, and how to get from a text to columns."""
 
     words: list[str]
-    """(columns,) the special columns, then words by frequency rank."""
+    """(columns,) the special columns, words by frequency rank, then n-grams: words joined by spaces."""
     tokenizer: TokenizerName
     """The tokenizer that splits a text into words."""
+
+    @property
+    def singles(self) -> int:
+        """The number of columns before the first n-gram."""
+        return bisect_left(self.words, True, key=lambda text: " " in text)
+
+    @property
+    def longest(self) -> int:
+        """The number of words in the longest n-gram. Longer n-grams come after shorter ones."""
+        return self.words[-1].count(" ") + 1
 
     @property
     def sha256(self) -> str:
@@ -110,5 +121,5 @@ def read_columns(path: Path = FEATURES_COLUMNS) -> Columns:
         table = read_table(path, _COLUMNS)
         tokenizer = (table.schema.metadata or {}).get(b"tokenizer", b"").decode()
         require(tokenizer in get_args(TokenizerName), f"a tokenizer among {', '.join(get_args(TokenizerName))}")
-        require(table.column("column").to_pylist() == list(range(len(table))), "the columns in order")
+        require(np.array_equal(table.column("column"), np.arange(len(table))), "the columns in order")
         return Columns(table.column("word").to_pylist(), tokenizer)

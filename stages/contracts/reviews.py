@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "test")
 RAW = Path("data/raw")
+PART_ROWS = 25_000
+"""Rows of a part, but for the last part of a split."""
 
 _REVIEWS = pa.schema([("tokens", pa.list_(pa.int32())), ("label", pa.uint8())])
 _VOCABULARY = pa.schema([("word", pa.string()), ("count", pa.int64())])
@@ -80,14 +82,16 @@ class Source:
     """Of the source `files` alone."""
 
 
-def write_reviews(folder: Path, split: str, batches: Iterable[Reviews]) -> None:
-    """Write `{split}.parquet` in `folder`, one row group per batch. The first batch decides on the details."""
+def write_reviews(folder: Path, split: str, batches: Iterable[Reviews], number: int = 0) -> None:
+    """Write a part of a split in `folder`, one row group per batch. The first batch decides on the details."""
+    path = folder / split / f"part-{number:05d}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
     rest = iter(batches)
     first = list(islice(rest, 1))
     schema = pa.schema([*_REVIEWS, *(field for batch in first if batch.details for field in batch.details.schema)])
     # Split by byte, ranks take half the time and five sixths of the size that a dictionary would take.
     encoding = {"use_dictionary": schema.names[2:], "use_byte_stream_split": ["tokens.list.element"]}
-    with pq.ParquetWriter(folder / f"{split}.parquet", schema, compression="zstd", **encoding) as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", **encoding) as writer:
         for batch in chain(first, rest):
             tokens = pa.ListArray.from_arrays(pa.array(batch.offsets), pa.array(batch.tokens))
             details = batch.details.columns if batch.details else []
@@ -96,17 +100,26 @@ def write_reviews(folder: Path, split: str, batches: Iterable[Reviews]) -> None:
 
 def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
     """Read a split of data/raw in order, at most `rows` reviews at a time."""
-    path, source = RAW / f"{split}.parquet", read_source()
+    source, words = read_source(), count_rows(RAW / "vocabulary.parquet", "download")
     count = source.train_rows if split == "train" else source.test_rows
-    words = count_rows(RAW / "vocabulary.parquet", "download")
-    with checked_read(path, "download"), pq.ParquetFile(path, pre_buffer=False) as file:
-        check_schema(pa.schema(list(file.schema_arrow)[:2]), _REVIEWS)
-        require(len(set(file.schema_arrow.names)) == len(file.schema_arrow.names), "each column once")
-        require(file.metadata.num_rows == count, f"{count:,} rows, as source.json says")
-        for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names, use_threads=False):
-            yield _reviews(batch, words)
-            count -= len(batch)
-        require(count == 0, ALL_ROWS)
+    paths = _parts(split)
+    found = sum(count_rows(path, "download") for path in paths)
+    with checked_read(paths[-1], "download"):
+        require(found == count, f"{count:,} rows in all parts, as source.json says")
+    for path in paths:
+        with checked_read(path, "download"), pq.ParquetFile(path, pre_buffer=False) as file:
+            names, count = file.schema_arrow.names, file.metadata.num_rows
+            check_schema(pa.schema(list(file.schema_arrow)[:2]), _REVIEWS)
+            require(len(set(names)) == len(names), "each column once")
+            for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names, use_threads=False):
+                yield _reviews(batch, words)
+                count -= len(batch)
+            require(count == 0, ALL_ROWS)
+
+
+def _parts(split: str) -> list[Path]:
+    """Return the paths of the parts of a split, in order. There is at least one, or it is missing."""
+    return sorted((RAW / split).glob("part-*.parquet")) or [RAW / split / "part-00000.parquet"]
 
 
 def _reviews(batch: pa.RecordBatch, words: int) -> Reviews:
@@ -128,12 +141,13 @@ def read_details(split: str) -> "pd.DataFrame":
     """
     import pandas as pd  # here, because `predict` does without it
 
-    path = RAW / f"{split}.parquet"
-    with checked_read(path, "download"), pq.ParquetFile(path) as file:
-        names = [name for name in file.schema_arrow.names if name not in _REVIEWS.names]
-        table = file.read(names) if names else pa.table({})
-        details: pd.DataFrame = table.to_pandas()
-        return details if names else pd.DataFrame(index=range(file.metadata.num_rows))
+    tables = []
+    for path in _parts(split):
+        with checked_read(path, "download"), pq.ParquetFile(path) as file:
+            names = [name for name in file.schema_arrow.names if name not in _REVIEWS.names]
+            table: pd.DataFrame = file.read(names or _REVIEWS.names[1:]).to_pandas()
+            tables.append(table[names])
+    return pd.concat(tables, ignore_index=True)
 
 
 def read_some_reviews(split: str, rows: Sequence[int]) -> Reviews:
@@ -155,16 +169,20 @@ def read_some_reviews(split: str, rows: Sequence[int]) -> Reviews:
         if start > last:
             break
     if start <= last:
-        raise UserError(f"{RAW / split}.parquet has {start} rows; expected row {last} too: `dvc repro download`")
+        raise UserError(f"{RAW / split} has {start} rows; expected row {last} too: `dvc repro download`")
     tokens = [found[row][0] for row in rows]
     offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int32)
     labels = np.array([found[row][1] for row in rows], np.uint8)
     return Reviews(np.concatenate(tokens) if tokens else np.empty(0, np.int32), offsets, labels)
 
 
-def write_vocabulary(folder: Path, words: Sequence[str], counts: NDArray[np.int64]) -> None:
+def write_vocabulary(folder: Path, words: Sequence[str] | pa.Array, counts: NDArray[np.int64]) -> None:
     """Write vocabulary.parquet. Row r - 1 holds the word of rank r and its count in the training split."""
-    write_table(folder / "vocabulary.parquet", _VOCABULARY, [words, counts])
+    write_table(
+        folder / "vocabulary.parquet",
+        _VOCABULARY,
+        [words.cast(pa.string()) if isinstance(words, pa.Array) else words, counts],
+    )
 
 
 def read_vocabulary() -> list[str]:

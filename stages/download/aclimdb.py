@@ -9,8 +9,8 @@ import os
 import re
 import tarfile
 import zlib
-from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +19,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from stages import workers
 from stages.console import UserError, one_line, say
-from stages.download import fetch
+from stages.download import encoder, fetch, tokens
 from stages.download.corpus import Corpus
-from stages.download.encoder import Encoder
-from stages.encoding.tokenizers import Tokenizer
+from stages.encoding import TokenizerName
+from stages.tables import Row
 
 ADDRESS = "https://ai.stanford.edu/~amaas/data/sentiment"
 FILES = {"aclImdb_v1.tar.gz": "md5:7c2ac02c03563afcf9b574c7e56c153a"}
@@ -32,6 +33,10 @@ FILES = {"aclImdb_v1.tar.gz": "md5:7c2ac02c03563afcf9b574c7e56c153a"}
 _REVIEW = re.compile("aclImdb/(train|test)/(neg|pos)/([0-9]+_([0-9]+)[.]txt)")
 _DAMAGE = (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, RecursionError)
 """What tarfile and zlib raise for a damaged archive, the last three for its headers; ValueError for bad UTF-8, too."""
+
+
+_ROWS = 2500
+"""Reviews that are tokenized at a time, by one process."""
 
 
 class Review(NamedTuple):
@@ -45,7 +50,7 @@ class Review(NamedTuple):
     text: str
 
 
-def load(tokenizer: Tokenizer) -> Corpus:
+def load(tokenizer: TokenizerName) -> Corpus:
     """Get the reviews in the row order of the source `imdb`.
 
     With the tokenizer `keras` the tokens are those of `imdb` too, except for the ranks of words that are equally
@@ -60,17 +65,39 @@ def load(tokenizer: Tokenizer) -> Corpus:
         say(f"{path} is an unpacked archive: its checksum is not checked")
     else:
         (path,) = fetch.find("aclimdb", FILES, [ADDRESS])
-    encoder = Encoder(tokenizer)
-    files, ratings = [], array("B")
-    for review in tqdm((read_folder if path.is_dir() else read)(path), desc="reading", unit=" reviews", disable=None):
-        encoder.add(review.text)
-        ratings.append(review.rating)
-        files.append((review.split, -review.label, review.file))  # pos before neg
+    reviews = list(tqdm((read_folder if path.is_dir() else read)(path), "reading", unit=" reviews", disable=None))
+    units = [_Stretch(path, start, reviews[start : start + _ROWS]) for start in range(0, len(reviews), _ROWS)]
+    size = sum(len(review.text) for review in reviews)
+    tokenized = workers.run(tokens.tokenize, [(unit, tokenizer) for unit in units], size, "tokenizing", units)
+    files = [(review.split, -review.label, review.file) for review in reviews]  # pos before neg
     generator = np.random.RandomState(113)  # keras.datasets.imdb.load_data's: train first, then test
     train, test = (_rows(path, files, split, generator) for split in ("train", "test"))
-    labels = np.array([-label for _, label, _ in files], np.uint8)
-    details = pa.table({"rating": np.array(ratings)})
-    return encoder.corpus("aclimdb", labels, train, test, details)
+    labels = np.array([review.label for review in reviews], np.uint8)
+    ratings = pa.table({"rating": np.array([review.rating for review in reviews], np.uint8)})
+    made = encoder.corpus("aclimdb", tokenized, labels, (train, test), size, details=ratings)
+    return replace(made, tokenizer=tokenizer)
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Some reviews that follow each other in the archive."""
+
+    path: Path
+    start: int
+    reviews: list[Review]
+
+    def __str__(self) -> str:
+        return f"{self.path}, review {self.start + 1:,}"
+
+    def content(self) -> Iterator[bytes]:
+        for review in self.reviews:
+            yield f"{len(review.text)} ".encode() + review.text.encode()
+
+    def meaning(self) -> str:
+        return "reviews"
+
+    def rows(self) -> Iterator[Row]:
+        return (Row(str(self.path), review.text) for review in self.reviews)
 
 
 def _rows(

@@ -1,139 +1,172 @@
-"""From texts to a corpus: words are numbered in order of appearance, then ranked by frequency."""
+"""From tokenized units to a corpus: words are ranked by frequency, and the rows of each part are collected."""
 
-import os
 import tempfile
-import weakref
-from array import array
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stages.console import UserError
-from stages.contracts.reviews import Reviews
+from stages import workers
+from stages.contracts.reviews import PART_ROWS, SPLITS, Reviews
+from stages.download import tokens
 from stages.download.corpus import Corpus
-from stages.encoding.tokenizers import Tokenizer
 
 _TOKENS = 1 << 22
 """Tokens in a batch, up to one review more: 16 MiB."""
 
 
-class Encoder:
-    """Collects reviews one at a time, in any order, and makes a corpus of them.
+class Origin(NamedTuple):
+    """Where the rows of a unit came from."""
 
-    The rank of a word is only known after the last review. Until then each distinct word has a number, in order of
-    appearance, and the reviews wait as such numbers in a temporary file: 4 bytes a word, in the folder that TMPDIR
-    names. Memory holds the distinct words, about 150 bytes each, and 8 bytes a review.
+    files: Sequence[str]
+    row: int
+    """The number of rows before it in its file."""
 
-    Example:
-        >>> encoder = Encoder(str.split)
-        >>> for text in ("good film", "bad film"):
-        ...     _ = encoder.add(text)
-        >>> encoder.corpus("example", np.array([1, 0]), train=np.array([1, 0]), test=np.array([0])).words
-        ['film', 'bad', 'good']
+
+class _Unit(NamedTuple):
+    """What it takes to encode the rows of a unit."""
+
+    tokens: Path
+    ranks: Path
+    """An npy file: the rank of each of its words, 0 for one that is not in the training split."""
+    start: int
+    """The number of rows before it, in all units."""
+    origin: Origin | None
+
+
+def corpus(
+    source: str,
+    units: Sequence[tokens.Tokens],
+    labels: NDArray[np.uint8],
+    splits: tuple[NDArray[np.int64], NDArray[np.int64]],
+    size: int,
+    *,
+    details: pa.Table | None = None,
+    origins: Sequence[Origin] = (),
+    slices: Sequence[str] = (),
+) -> Corpus:
+    """Make a corpus of tokenized units. A row is a usable row of a unit, the first unit's first.
+
+    Words are ranked by descending frequency in the training split, equally frequent ones by code point. Words that are
+    not in the training split are dropped from the test split.
+
+    This process holds the different words, their numbers in each unit, and the order of the rows, but neither texts nor
+    tokens: those are read where a part is written.
+
+    Args:
+        source: The source's name in params.yaml.
+        units: What `tokens.tokenize` returned.
+        labels: (rows,) 1 for positive, 0 for negative. Labels of rows in neither split have no meaning.
+        splits: The rows of the training split and of the test split, in their order there.
+        size: The bytes of all input, which decide whether other processes are worth it.
+        details: What else is known of each row.
+        origins: Of each unit, for details named `file` and `row`.
+        slices: The names of the units' slices among the details.
     """
+    starts = np.cumsum([0, *(len(unit.hashes) for unit in units)])
+    training = np.zeros(len(labels), bool)
+    training[splits[0]] = True
+    tasks = [(unit.path, training[start:end]) for unit, start, end in zip(units, starts, starts[1:], strict=False)]
+    found = workers.run(_count, tasks, size, "counting", units)
+    words, numbers = _unite([tokens.read(unit.path)["words"] for unit in units])
+    counts = np.zeros(len(words), np.int64)
+    for number, each in zip(numbers, found, strict=True):
+        counts[number] += each
+    table = pa.table({"word": words, "count": counts})
+    ranked = pc.sort_indices(table, [("count", "descending"), ("word", "ascending")]).to_numpy()
+    ranked = ranked[: np.count_nonzero(counts)]
+    ranks = np.zeros(len(words), np.int32)
+    ranks[ranked] = np.arange(1, len(ranked) + 1)
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenize = tokenizer
-        self._numbers: defaultdict[str, int] = defaultdict()
-        self._numbers.default_factory = self._numbers.__len__
-        # Not in a `with`, because a corpus reads from it later. The file has no name and is removed with the encoder.
-        # `raw` is closed, so that a full disk raises no error for what is still in the buffer.
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115
-        weakref.finalize(self, self._file.raw.close)
-        self._lengths = array("q")
+    scratch = tempfile.TemporaryDirectory(prefix="ranks-", dir=tokens.folder())
+    known = []
+    for position, (unit, number, start) in enumerate(zip(units, numbers, starts.tolist(), strict=False)):
+        path = Path(scratch.name, f"{position}.npy")
+        np.save(path, ranks[number])
+        known.append(_Unit(unit.path, path, start, origins[position] if origins else None))
+    parts = {
+        split: [
+            partial(_encode, known, batch, labels[batch], details and details.take(batch), slices)
+            for batch in np.split(rows, range(PART_ROWS, len(rows), PART_ROWS))
+        ]
+        for split, rows in zip(SPLITS, splits, strict=True)
+    }
+    return Corpus(source, words.take(pa.array(ranked)), counts[ranked], parts, size=size, scratch=scratch)
 
-    def add(self, text: str) -> list[str]:
-        """Add a review as the next row.
 
-        Returns:
-            Its words.
+def _unite(words: Sequence[pa.Array]) -> tuple[pa.Array, list[NDArray[np.int32]]]:
+    """Return the different words of all units, and for each unit the positions of its words among them."""
+    encoded = pa.chunked_array(words, pa.large_string()).dictionary_encode()  # one dictionary for all chunks
+    flat = np.concatenate([np.empty(0, np.int32), *(chunk.indices.to_numpy() for chunk in encoded.chunks)])
+    united = encoded.chunks[-1].dictionary if encoded.num_chunks else pa.array([], pa.large_string())
+    return united, np.split(flat, np.cumsum([len(each) for each in words])[:-1])
 
-        Raises:
-            UserError: There is no room for the temporary file.
-        """
-        words = self._tokenize(text)
-        numbers = array("i", map(self._numbers.__getitem__, words))
-        self._lengths.append(len(numbers))
-        with self._room():
-            self._file.write(numbers)
-        return words
 
-    @contextmanager
-    def _room(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UserError(
-                f"{tempfile.gettempdir()} cannot be written to ({error.strerror}) after {len(self._lengths):,} "
-                "reviews: set TMPDIR to a folder with room for 4 bytes a word"
-            ) from None
+def _count(task: tuple[Path, NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """Return how often each word of a unit is in its training rows."""
+    path, training = task
+    unit = tokens.read(path)
+    kept = np.repeat(training, unit["lengths"].to_numpy())
+    return np.bincount(unit["tokens"].to_numpy()[kept], minlength=len(unit["words"]))
 
-    def corpus(
-        self,
-        source: str,
-        labels: NDArray[np.uint8],
-        train: NDArray[np.int64],
-        test: NDArray[np.int64],
-        details: pa.Table | None = None,
-    ) -> Corpus:
-        """Make a corpus of the reviews. Add no more reviews after this.
 
-        Words are ranked by descending frequency in the training split, equally frequent ones by code point. Words that
-        are not in the training split are dropped from the test split.
+def _encode(
+    units: Sequence[_Unit],
+    rows: NDArray[np.int64],
+    labels: NDArray[np.uint8],
+    details: pa.Table | None,
+    slices: Sequence[str],
+) -> Iterator[Reviews]:
+    """Yield rows with ranks as tokens, without the words of rank 0, some at a time."""
+    which = np.searchsorted([unit.start for unit in units[1:]], rows, "right")
+    opened = {number: tokens.read(units[number].tokens) for number in np.unique(which).tolist()}
+    starts, lengths = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    for number, unit in opened.items():
+        each = unit["lengths"].to_numpy()
+        chosen = which == number
+        local = rows[chosen] - units[number].start
+        lengths[chosen], starts[chosen] = each[local], (np.cumsum(each, dtype=np.int64) - each)[local]
+    ends = np.cumsum(lengths + 1)  # + 1: empty reviews fill a batch, too
+    for batch in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(ends // _TOKENS)) + 1):
+        offsets = np.concatenate([[0], np.cumsum(lengths[batch])])
+        ranks = np.empty(offsets[-1], np.int32)
+        origins = []
+        for number in np.unique(which[batch]).tolist():
+            chosen = np.flatnonzero(which[batch] == number)
+            at, length = batch[chosen], lengths[batch[chosen]]
+            words = opened[number]["tokens"].to_numpy()[_spans(starts[at], length)]
+            ranks[_spans(offsets[chosen], length)] = np.load(units[number].ranks)[words]
+            origins.append(_origins(units[number], opened[number], rows[at] - units[number].start, slices))
+        more = details and details.take(batch)
+        if more is None and units[0].origin:
+            more = pa.concat_tables(origins).take(np.argsort(np.argsort(which[batch], kind="stable")))
+        kept = np.concatenate([[0], np.cumsum(ranks > 0)]).astype(np.int32)
+        yield Reviews(ranks[ranks > 0], kept[offsets], labels[batch], more)
 
-        Args:
-            source: The source's name in params.yaml.
-            labels: (rows,) 1 for positive, 0 for negative. Labels of rows in neither split have no meaning.
-            train: The rows of the training split, in their order there.
-            test: The rows of the test split, in their order there.
-            details: What else is known of each row.
 
-        Raises:
-            UserError: There is no room for the temporary file.
-        """
-        with self._room():
-            self._file.flush()
-        words = list(self._numbers)
-        counts = np.zeros(len(words), np.int64)
-        for batch in self._read(np.sort(train), labels):
-            counts += np.bincount(batch.tokens, minlength=len(words))
-        alphabetical = np.array(sorted(range(len(words)), key=words.__getitem__), np.int64)
-        ranked = alphabetical[np.argsort(-counts[alphabetical], kind="stable")]
-        ranked = ranked[counts[ranked] > 0]
-        ranks = np.zeros(len(words), np.int32)
-        ranks[ranked] = np.arange(1, len(ranked) + 1)
-        return Corpus(
-            source,
-            [words[number] for number in ranked],
-            counts[ranked],
-            {split: self._encode(rows, labels, ranks, details) for split, rows in (("train", train), ("test", test))},
-        )
+def _spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions start, start + 1, ... of each span, one span after the other."""
+    return np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
 
-    def _encode(
-        self, rows: NDArray[np.int64], labels: NDArray[np.uint8], ranks: NDArray[np.int32], details: pa.Table | None
-    ) -> Iterator[Reviews]:
-        """Yield the reviews of `rows` with ranks as tokens, without the words of rank 0."""
-        for batch in self._read(rows, labels, details):
-            tokens = ranks[batch.tokens]
-            kept = np.concatenate([[0], np.cumsum(tokens > 0)]).astype(np.int32)
-            yield Reviews(tokens[tokens > 0], kept[batch.offsets], batch.labels, batch.details)
 
-    def _read(
-        self, rows: NDArray[np.int64], labels: NDArray[np.uint8], details: pa.Table | None = None
-    ) -> Iterator[Reviews]:
-        """Yield the reviews of `rows` in batches, in the order of `rows`, with the words' numbers as tokens."""
-        lengths = np.array(self._lengths)
-        starts = np.cumsum(lengths) - lengths
-        ends = np.cumsum(lengths[rows] + 1)  # + 1: empty reviews fill a batch, too
-        for batch in np.split(rows, np.flatnonzero(np.diff(ends // _TOKENS)) + 1):
-            content = b"".join(
-                os.pread(self._file.fileno(), 4 * length, 4 * start)
-                for start, length in zip(starts[batch].tolist(), lengths[batch].tolist(), strict=True)
-            )
-            offsets = np.concatenate([[0], np.cumsum(lengths[batch])]).astype(np.int32)
-            taken = None if details is None else details.take(batch)
-            yield Reviews(np.frombuffer(content, np.int32), offsets, labels[batch], taken)
+def _origins(
+    unit: _Unit, arrays: dict[str, pa.Array], rows: NDArray[np.int64], slices: Sequence[str]
+) -> pa.Table | None:
+    """Where rows of a unit came from, and their slices."""
+    if unit.origin is None:
+        return None
+    numbers = arrays["rows"].to_numpy()[rows]
+    table = pa.table(
+        {
+            "file": pa.array(unit.origin.files, pa.string()).take(arrays["places"].take(rows)),
+            "row": np.where(numbers > 0, numbers + unit.origin.row, 0),
+        }
+    )
+    for number, name in enumerate(slices):
+        table = table.append_column(name, arrays[f"slice {number}"].take(rows).cast(pa.string()))
+    return table

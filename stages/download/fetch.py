@@ -94,11 +94,20 @@ def get(place: str, name: str, checksum: str) -> Path:
     return path
 
 
-def _download(address: str, name: str, checksum: str) -> Path:
+def cache_folder() -> Path:
+    """Return this project's folder in the user's cache folder.
+
+    Raises:
+        UserError: There is no home folder.
+    """
     try:
-        folder = pooch.os_cache("multihot").expanduser() / checksum.partition(":")[2]
+        return Path(pooch.os_cache("multihot").expanduser())
     except RuntimeError:
         raise UserError(f"there is no home folder to keep downloads in: {_SET_CACHE}") from None
+
+
+def _download(address: str, name: str, checksum: str) -> Path:
+    folder = cache_folder() / checksum.partition(":")[2]
     try:  # user name and password are passed apart from the URL, so that no message shows them
         url, login = urldefragauth(address), get_auth_from_url(address)
     except ValueError as error:

@@ -1,40 +1,39 @@
 """Source `files`: your own reviews, in the shapes that `stages.tables` reads.
 
-They are read once, a few rows at a time: memory holds the different words and some 50 bytes a review, so that files
-larger than memory will do.
+Files, and stretches of large files, are read and tokenized independently, on all cores. This process holds the
+different words and some 20 bytes a review, so that files larger than memory will do.
 """
 
-from array import array
-from collections.abc import Sequence
-from dataclasses import replace
-from hashlib import blake2b
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from stages import tables
+from stages import tables, workers
 from stages.console import UserError, one_line, say
 from stages.contracts.reviews import OwnReviews
+from stages.download import encoder
 from stages.download.corpus import Corpus
-from stages.download.encoder import Encoder
-from stages.encoding.tokenizers import Tokenizer
+from stages.download.tokens import Tokens, tokenize
+from stages.encoding import TokenizerName
 from stages.params import Files, holdout_that_fits
 
 _UNDERSTOOD = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
 _CLASSES = ("negative", "positive")
 _LEFT_OUT = -1
-_MOST_LABELS = 1000
-"""Different labels: a column with more holds something else."""
+_STRETCH = 16 << 20
+"""Bytes of a large file that are read at a time, by one process."""
 _SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".bz2", ".xz", ".zip")
 """Which files of a folder are reviews."""
 _SHOWN = 5
 """Bad rows that are named."""
 
 
-def load(settings: Files, tokenizer: Tokenizer) -> Corpus:
+def load(settings: Files, tokenizer: TokenizerName) -> Corpus:
     """Read the reviews, and hold some out for testing where there is no file of them.
 
     Rows with the same words go to the same side of each split. The training rows are in a random order, drawn from the
@@ -45,16 +44,18 @@ def load(settings: Files, tokenizer: Tokenizer) -> Corpus:
         UserError: a file is not there or cannot be used as it is; says why, and what to do.
     """
     train_paths, test_paths = _paths(settings)
-    reader = _Reader(settings, tokenizer)
-    for path in train_paths:
-        reader.read(path)
-    train_rows = len(reader.words)
-    for path in test_paths:
-        reader.read(path)
-    reader.tell_bad_rows()
+    read = [_tokenize(settings, tokenizer, paths) for paths in (train_paths, test_paths) if paths]
+    units = [unit for each in read for unit in each]
+    found = [unit.tokens for unit in units]
+    bad_rows = _tell_bad_rows(settings, units)
 
-    labels, taken = _take_labels(settings, reader.labels, np.array(reader.codes))
-    words = np.array(reader.words)
+    known: dict[str, int] = {}
+    codes = [np.array([known.setdefault(label, len(known)) for label in unit.labels], np.int64) for unit in found]
+    labels, taken = _take_labels(
+        settings, known, np.concatenate([names[unit.codes] for names, unit in zip(codes, found, strict=True)])
+    )
+    words = _mixed(np.concatenate([unit.hashes for unit in found]), settings.seed)
+    train_rows = sum(len(unit.tokens.hashes) for unit in read[0])
     rows = np.flatnonzero(labels != _LEFT_OUT)
     _require_both(labels[rows], "in all")
     rows, duplicates, both = _find_duplicates(settings, rows, labels, words)
@@ -67,8 +68,16 @@ def load(settings: Files, tokenizer: Tokenizer) -> Corpus:
         train, test = rows[~testing], rows[testing]
     _require_both(labels[train], "for training")
     _require_both(labels[test], "for testing")
-    corpus = reader.encoder.corpus("files", labels.astype(np.uint8), _shuffled(train, words), test, reader.details())
-    return replace(corpus, own=OwnReviews(taken, reader.bad_rows, duplicates, both))
+    corpus = encoder.corpus(
+        "files",
+        found,
+        labels.astype(np.uint8),
+        (_shuffled(train, words), test),
+        sum(unit.size for unit in units),
+        origins=[unit.origin for unit in units],
+        slices=settings.slices,
+    )
+    return replace(corpus, tokenizer=tokenizer, own=OwnReviews(taken, bad_rows, duplicates, both))
 
 
 def _paths(settings: Files) -> tuple[list[Path], list[Path]]:
@@ -102,66 +111,102 @@ def _find(folder: Path, names: str | Sequence[str], key: str) -> list[Path]:
     return sorted(found)
 
 
-class _Reader:
-    """Passes reviews on to an encoder, and keeps a few numbers of each."""
+@dataclass(frozen=True)
+class _Stretch:
+    """A unit of reviews: a stretch of a file, or all of it."""
 
-    def __init__(self, settings: Files, tokenizer: Tokenizer) -> None:
-        self.encoder = Encoder(tokenizer)
-        self.words = array("Q")
-        """A hash of each row's words and the seed."""
-        self.codes = array("H")
-        """Each row's label, as a position in `labels`."""
-        self.labels: dict[str, int] = {}
-        self._files: list[str] = []
-        self._rows = array("q")
-        self._slices: list[list[str]] = [[] for _ in settings.slices]
-        self.bad_rows = 0
-        self._first_bad: list[str] = []
-        self._settings = settings
-        self._layout = tables.Layout(
-            settings.text, settings.label, settings.columns, settings.encoding, settings.slices
-        )
+    path: Path
+    layout: tables.Layout
+    stretch: tables.Stretch | None
 
-    def read(self, path: Path) -> None:
-        """Read all reviews of a file, or of a folder with `pos/` and `neg/`."""
-        key = str(self._settings.seed).encode()
-        for row in tqdm(tables.read(path, self._layout), path.name, unit=" reviews", disable=None):
-            if row.problem:
-                self.bad_rows += 1
-                self._first_bad += [f"{row.where}: {row.problem}"][: _SHOWN - len(self._first_bad)]
-                continue
-            code = self.labels.setdefault(row.label, len(self.labels))
-            if code == _MOST_LABELS:
-                raise UserError(
-                    f"{path} has more than {_MOST_LABELS:,} different labels, such as {one_line(row.label)!r:.60}.\n"
-                    "Set data.files.label in params.yaml to the column that holds the labels"
-                )
-            words = " ".join(self.encoder.add(row.text)).encode()
-            self.words.append(int.from_bytes(blake2b(words, digest_size=8, key=key).digest()))
-            self.codes.append(code)
-            self._files.append(Path(row.file).relative_to(self._settings.folder).as_posix())
-            self._rows.append(row.number)
-            for values, value in zip(self._slices, row.slices, strict=True):
-                values.append(value)
+    def __str__(self) -> str:
+        return f"{self.path}, from {self.stretch.start:,} on" if self.stretch else str(self.path)
 
-    def details(self) -> pa.Table:
-        """Where each row came from, and what its columns of `data.files.slices` hold."""
-        slices = dict(zip(self._settings.slices, (pa.array(each, pa.string()) for each in self._slices), strict=True))
-        return pa.table({"file": pa.array(self._files), "row": np.array(self._rows), **slices})
+    def content(self) -> Iterator[bytes]:
+        return tables.content(self.path, self.stretch)
 
-    def tell_bad_rows(self) -> None:
-        """Say how many rows could not be used; an error, unless they are to be left out."""
-        if not self.bad_rows:
-            return
-        what = f"{self.bad_rows:,} bad rows of {self.bad_rows + len(self.words):,}"
-        places = "; ".join(self._first_bad) + ("; ..." if self.bad_rows > len(self._first_bad) else "")
-        if self._settings.bad_rows == "error":
+    def meaning(self) -> str:
+        return repr(self.layout)
+
+    def rows(self) -> Iterator[tables.Row]:
+        return tables.read(self.path, self.layout, self.stretch)
+
+
+class _Read(NamedTuple):
+    """A tokenized unit, where it came from, and how many bytes it has."""
+
+    tokens: Tokens
+    origin: encoder.Origin
+    size: int
+
+
+def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) -> list[_Read]:
+    """Tokenize files, on all cores."""
+    layout = tables.Layout(settings.text, settings.label, settings.columns, settings.encoding, settings.slices)
+    units = [_Stretch(path, layout, stretch) for path in paths for stretch in tables.stretches(path, layout, _STRETCH)]
+    size = sum(map(_size, paths))
+    tokenized = workers.run(_attempt, [(unit, tokenizer) for unit in units], size, "reading", units)
+    found: list[_Read] = []
+    for path, each in groupby(zip(units, tokenized, strict=True), lambda pair: pair[0].path):
+        pairs = list(each)
+        if any(isinstance(tokens, UserError) for _, tokens in pairs):  # say it of the whole file, with its row numbers
+            whole = _Stretch(path, layout, None)
+            pairs = [(whole, tokenize((whole, tokenizer)))]
+        row = 0
+        for unit, tokens in pairs:
+            assert isinstance(tokens, Tokens)  # noqa: S101
+            files = [path] if not tables.has_classes(path) else tables.texts(path, unit.stretch)
+            names = [file.relative_to(settings.folder).as_posix() for file in files]
+            found.append(_Read(tokens, encoder.Origin(names, row), _size(path) // len(pairs)))
+            row += tokens.rows
+    return found
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file; for a folder of texts, about."""
+    return 1000 * len(tables.texts(path)) if tables.has_classes(path) else path.stat().st_size
+
+
+def _attempt(task: tuple[_Stretch, TokenizerName]) -> Tokens | UserError:
+    """Tokenize a unit, or return what is wrong with it."""
+    try:
+        return tokenize(task)
+    except UserError as error:
+        return error
+
+
+def _tell_bad_rows(settings: Files, units: Sequence[_Read]) -> int:
+    """Say how many rows could not be used; an error, unless they are to be left out."""
+    bad_rows = sum(unit.tokens.bad_rows for unit in units)
+    if bad_rows:
+        first = [
+            tables.Row(
+                str(Path(settings.folder, unit.origin.files[bad.place])),
+                "",
+                number=bad.number and bad.number + unit.origin.row,
+                problem=bad.problem,
+            )
+            for unit in units
+            for bad in unit.tokens.first_bad
+        ][:_SHOWN]
+        what = f"{bad_rows:,} bad rows of {sum(unit.tokens.rows for unit in units):,}"
+        places = "; ".join(f"{row.where}: {row.problem}" for row in first) + ("; ..." if bad_rows > len(first) else "")
+        if settings.bad_rows == "error":
             raise UserError(f"{what}: {places}.\nCorrect them, or set data.files.bad_rows in params.yaml to skip")
         say(f"left out {what}: {places}")
+    return bad_rows
+
+
+def _mixed(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Mix hashes with the seed, by the last steps of SplitMix64: different hashes stay different."""
+    mixed = hashes ^ np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
 def _take_labels(
-    settings: Files, known: dict[str, int], codes: NDArray[np.uint16]
+    settings: Files, known: dict[str, int], codes: NDArray[np.int64]
 ) -> tuple[NDArray[np.int8], dict[str, dict[str, int]]]:
     """Find out which rows are positive, negative, or to be left out.
 

@@ -11,10 +11,12 @@ import os
 import pickle
 import zipfile
 from array import array
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import pyarrow as pa
 
 from stages.console import UserError, one_line
 from stages.contracts.reviews import SPLITS, Reviews
@@ -49,7 +51,7 @@ def load() -> Corpus:
     words = sorted(ranks, key=ranks.__getitem__)
     splits = read_reviews(reviews, len(words))
     counts = np.bincount(splits["train"].tokens, minlength=len(words) + 1)[1:]
-    return Corpus("imdb", words, counts, {split: [rows] for split, rows in splits.items()})
+    return Corpus("imdb", pa.array(words), counts, {split: [partial(iter, [rows])] for split, rows in splits.items()})
 
 
 def places() -> list[str]:

@@ -11,14 +11,17 @@ promises not to change. An urn is an array of 2^bits slots, and random bits sele
 products and a square root, which IEEE 754 defines to the last bit.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from stages.contracts.reviews import SPLITS, Reviews
+from stages import workers
+from stages.contracts.reviews import PART_ROWS, SPLITS, Reviews
 from stages.download import word_counts
-from stages.download.corpus import Corpus
+from stages.download.corpus import Corpus, Part
 from stages.params import Synthetic
 
 BATCH = 5_000
@@ -35,18 +38,28 @@ def load(settings: Synthetic) -> Corpus:
     table = word_counts.read()
     lengths = _urns(table.lengths, _LENGTH_BITS)
     words = _urns(table.tokens, _WORD_BITS)
-    counts = np.zeros(len(table.words), np.int64)
-    for batch in _draw(words, lengths, settings.seed, "train", settings.train_rows):
-        counts += np.bincount(batch.tokens, minlength=len(counts))
+    size = 100 * (settings.train_rows + settings.test_rows)  # as long as it takes to read as many bytes of text
+    drawn = _parts(words, lengths, settings.seed, "train", settings.train_rows)
+    counts = np.sum(workers.run(partial(_count, len(table.words)), drawn, size, "counting", range(len(drawn))), axis=0)
     order = np.argsort(-counts, kind="stable")
     ranks = np.empty(len(order), np.int32)
     ranks[order] = np.arange(1, len(order) + 1)
     words = ranks[words]
-    splits: dict[str, Iterable[Reviews]] = {
-        "train": _draw(words, lengths, settings.seed, "train", settings.train_rows),
-        "test": _draw(words, lengths, settings.seed, "test", settings.test_rows),
+    splits = {
+        "train": _parts(words, lengths, settings.seed, "train", settings.train_rows),
+        "test": _parts(words, lengths, settings.seed, "test", settings.test_rows),
     }
-    return Corpus("synthetic", [table.words[row] for row in order], counts[order], splits)
+    return Corpus("synthetic", pa.array(table.words).take(order), counts[order], splits, size=size)
+
+
+def _count(words: int, part: Part) -> NDArray[np.int64]:
+    return sum((np.bincount(batch.tokens, minlength=words) for batch in part()), np.zeros(words, np.int64))
+
+
+def _parts(words: NDArray[np.int32], lengths: NDArray[np.int32], seed: int, split: str, rows: int) -> list[Part]:
+    """Return the parts of a split. The arguments are those of `_draw`."""
+    starts = range(0, rows, PART_ROWS)
+    return [partial(_draw, words, lengths, seed, split, start, min(start + PART_ROWS, rows)) for start in starts]
 
 
 def _urns(counts: NDArray[np.int64], bits: int) -> NDArray[np.int32]:
@@ -64,19 +77,22 @@ def _urns(counts: NDArray[np.int64], bits: int) -> NDArray[np.int32]:
     return np.concatenate([np.repeat(values, np.diff(row, prepend=0)) for row in edges])
 
 
-def _draw(words: NDArray[np.int32], lengths: NDArray[np.int32], seed: int, split: str, rows: int) -> Iterator[Reviews]:
-    """Draw a split, batch by batch.
+def _draw(
+    words: NDArray[np.int32], lengths: NDArray[np.int32], seed: int, split: str, first: int, end: int
+) -> Iterator[Reviews]:
+    """Draw a part of a split, batch by batch.
 
     Args:
         words: the urns of words of both classes.
         lengths: the urns of review lengths of both classes.
         seed: from 0 to 2^32 - 1.
         split: the name of the split. Each split has its own random stream.
-        rows: the number of reviews.
+        first: the number of the first review, a multiple of `BATCH`.
+        end: the number after that of the last.
     """
-    for number, start in enumerate(range(0, rows, BATCH)):
-        size = min(BATCH, rows - start)
-        stream = np.random.PCG64(np.random.SeedSequence([seed, SPLITS.index(split), number]))
+    for start in range(first, end, BATCH):
+        size = min(BATCH, end - start)
+        stream = np.random.PCG64(np.random.SeedSequence([seed, SPLITS.index(split), start // BATCH]))
         order, length, chance = stream.random_raw(3 * size).reshape(3, size)
         labels = np.argsort(order, kind="stable") % 2
         sizes = lengths[labels << _LENGTH_BITS | _top(length, _LENGTH_BITS)]

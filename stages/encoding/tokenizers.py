@@ -119,29 +119,33 @@ def _unspaced() -> re.Pattern[str]:
 
 def unspaced() -> str:
     """A regular expression for a character that is a word by itself, and its marks, in Python and in TensorFlow."""
-    letters = (c for c in _characters("L", "N") if unicodedata.name(c, "").startswith(_UNSPACED))
-    return f"([{_ranges(letters)}][{_marks()}]*)"
+    return f"([{ranges(filter(is_unspaced, characters('L', 'N')))}][{_marks()}]*)"
+
+
+def is_unspaced(letter: str) -> bool:
+    """Whether a letter or number belongs to a script without spaces between words."""
+    return unicodedata.name(letter, "").startswith(_UNSPACED)
 
 
 @cache
 def _marks() -> str:
-    return _ranges(_characters("M"))
+    return ranges(characters("M"))
 
 
-def _characters(*categories: str) -> Iterable[str]:
-    """All characters of Unicode in these categories, each given by its first letter, which takes 0.2 s."""
+def characters(*categories: str) -> Iterable[str]:
+    """Return all characters of Unicode in these categories, each given by its first letter, which takes 0.2 s."""
     return (c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c)[0] in categories)
 
 
-def _ranges(characters: Iterable[str]) -> str:
-    """Characters in the order of their code points as the ranges of a regular expression."""
-    ranges: list[list[str]] = []
-    for character in characters:
-        if ranges and ord(character) == ord(ranges[-1][1]) + 1:
-            ranges[-1][1] = character
+def ranges(some: Iterable[str]) -> str:
+    """Return characters, in the order of their code points, as ranges within the brackets of a regular expression."""
+    found: list[list[str]] = []
+    for character in some:
+        if found and ord(character) == ord(found[-1][1]) + 1:
+            found[-1][1] = character
         else:
-            ranges.append([character, character])
-    return "".join(f"{first}-{last}" for first, last in ranges)
+            found.append([character, character])
+    return "".join(f"{first}-{last}" for first, last in found)
 
 
 TOKENIZERS: dict[str, Tokenizer] = {"keras": keras, "unicode": unicode}

@@ -14,9 +14,14 @@ SPECIAL = ("<padding>", "<start>", "<unknown>", "<unused>")
 """Columns 0 and 3 are never set. Column 1 is set in every review. Column 2 stands for all words without a column."""
 
 
-def column_words(words: Sequence[str], num_words: int) -> list[str]:
-    """Return the word of each column: the special columns, then the most frequent words, at most `num_words` in all."""
-    return [*SPECIAL, *words[: num_words - len(SPECIAL)]]
+def column_words(words: Sequence[str], num_words: int | None) -> list[str]:
+    """Return the word of each column: the special columns, then the most frequent words.
+
+    Args:
+        words: the words of the training split by frequency rank.
+        num_words: the largest number of columns, or None for all words.
+    """
+    return [*SPECIAL, *words][:num_words]
 
 
 def columns(tokens: NDArray[np.int32], count: int) -> NDArray[np.int32]:

@@ -3,7 +3,7 @@
 Reads   models/model.keras, data/features/test/, data/features/columns.parquet, data/raw/, results/history.csv,
         results/holdout.parquet
 Writes  models/threshold.json, results/metrics.json, results/predictions.parquet, results/slices.csv,
-        results/plots/, results/figures/, results/report.html
+        results/plots/, results/figures/, results/report.html, results/try.html
 """
 
 import numpy as np
@@ -18,7 +18,18 @@ def main() -> None:
     """Run the stage."""
     settings = params.load().model_dump()
     # Here, because scikit-learn and Matplotlib take time to import.
-    from stages.evaluate import bootstrap, charts, examples, figures, metrics, report, results, slices, threshold
+    from stages.evaluate import (
+        bootstrap,
+        charts,
+        examples,
+        figures,
+        metrics,
+        report,
+        results,
+        slices,
+        threshold,
+        try_page,
+    )
 
     source, columns, history = reviews.read_source(), features.read_columns(), model.read_history()
     sentiment = network.read(columns)
@@ -31,7 +42,7 @@ def main() -> None:
     loss = losses.per_row(sentiment.loss, labels, probabilities)
     values = metrics.measure(loss, labels, probabilities, above)
     intervals = bootstrap.intervals(loss, labels, probabilities, values, above)
-    table = slices.table(labels, probabilities, above, len(columns.words), details)
+    table = slices.table(labels, probabilities, above, columns.singles, details)
     results.write_slices(table)
     summary = metrics.summary(source, len(columns.words), history, above, values, intervals, slices.worst(table))
     results.write_metrics(summary)
@@ -48,8 +59,9 @@ def main() -> None:
     shown = examples.find_examples(sentiment, labels, probabilities, above, details)
     top_words = examples.find_top_words(sentiment)
     results.write_report(report.render(summary, settings, drawings, sliced, top_words, shown))
+    results.write_try_page(try_page.render(model.read_model(columns), sentiment, columns, source.name, above))
     console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.SLICES}, {results.PLOTS}, {results.FIGURES}")
-    console.say(f"-> {results.REPORT}: open it in a browser")
+    console.say(f"-> {results.REPORT}, {results.TRY_PAGE}: open them in a browser")
 
 
 def _predict(sentiment: network.Network) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -9,9 +9,10 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from stages.console import UserError
-from stages.contracts.features import FEATURES, feature_parts, read_columns, read_part
+from stages.contracts.features import FEATURES, Columns, feature_parts, read_columns, read_part
 from stages.contracts.reviews import RAW, Reviews, read_some_reviews, read_vocabulary
-from stages.encoding import multi_hot, vocabulary
+from stages.encoding import multi_hot, ngrams, vocabulary
+from stages.encoding.ngrams import NGrams
 from stages.inference.attribution import LEAST, leave_one_out
 from stages.inference.network import Network
 
@@ -132,6 +133,8 @@ def describe(
     matrix: scipy.sparse.csr_matrix,
     effects: NDArray[np.float64],
     words: Sequence[str],
+    columns: Columns,
+    known: NGrams,
     details: pd.DataFrame,
 ) -> dict[str, list[Example]]:
     """Describe the chosen reviews in words.
@@ -143,6 +146,8 @@ def describe(
         matrix: the multi-hot rows of these reviews, (reviews, columns) CSR.
         effects: (entries,) of `stages.inference.attribution.leave_one_out` for `matrix`.
         words: the vocabulary: word r - 1 has rank r.
+        columns: the words and n-grams that the columns stand for.
+        known: the n-grams among them, as runs of ranks.
         details: of the whole split, as `read_details` returns them.
     """
     numbers = iter(range(len(reviews)))
@@ -153,10 +158,9 @@ def describe(
             entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
             marks = _marks(matrix.indices[entries], effects[entries])
             tokens = reviews.tokens[reviews.offsets[i] : reviews.offsets[i + 1]]
-            columns = vocabulary.columns(tokens, matrix.shape[1])
-            pairs = zip(tokens[:_LONGEST].tolist(), columns.tolist(), strict=False)
-            spelled = [Word(words[token - 1], marks.get(column, 0.0)) for token, column in pairs]
-            strongest = [Word(words[column - len(vocabulary.SPECIAL)], mark) for column, mark in marks.items()]
+            pairs = zip(tokens[:_LONGEST].tolist(), _effects_at(tokens, marks, columns.singles, known), strict=False)
+            spelled = [Word(words[token - 1], effect) for token, effect in pairs]
+            strongest = [Word(columns.words[column], mark) for column, mark in marks.items()]
             examples[title].append(
                 Example(
                     int(row),
@@ -169,6 +173,19 @@ def describe(
                 )
             )
     return examples
+
+
+def _effects_at(tokens: NDArray[np.int32], marks: dict[int, float], singles: int, known: NGrams) -> list[float]:
+    """Return the effect of the strongest marked word or n-gram at each token of a review, or 0."""
+    effects = [marks.get(column, 0.0) for column in vocabulary.columns(tokens, singles).tolist()]
+    review = Reviews(tokens, np.array([0, len(tokens)], np.int32), np.zeros(1, np.uint8))
+    first = singles
+    for length, (places, found) in enumerate(known.columns_in(review), start=2):
+        for place, column in zip(places.tolist(), (first + found).tolist(), strict=True):
+            for at in range(place, place + length):
+                effects[at] = max(effects[at], marks.get(column, 0.0), key=abs)
+        first += len(known.columns[length - 2])
+    return effects
 
 
 def _place(details: pd.DataFrame, row: int) -> str:
@@ -205,10 +222,11 @@ def find_examples(
     """
     chosen = choose_rows(labels, probabilities, threshold)
     numbers = np.concatenate(list(chosen.values()))
-    some, words = read_some_reviews("test", numbers.tolist()), read_vocabulary()
-    kept = vocabulary.column_words(words, network.columns)
-    if kept != read_columns().words or some.labels.tolist() != labels[numbers].tolist():
+    some, words, columns = read_some_reviews("test", numbers.tolist()), read_vocabulary(), read_columns()
+    singles = columns.words[: columns.singles]
+    if vocabulary.column_words(words, len(singles)) != singles or some.labels.tolist() != labels[numbers].tolist():
         raise UserError(f"{RAW} and {FEATURES} come from two different runs: run `dvc repro`")
-    matrix = multi_hot.encode(some, network.columns).matrix
+    known = ngrams.parse(columns, words)
+    matrix = multi_hot.encode(some, len(singles), known).matrix
     effects = leave_one_out(network, matrix)
-    return describe(chosen, probabilities, some, matrix, effects, words, details)
+    return describe(chosen, probabilities, some, matrix, effects, words, columns, known, details)

@@ -18,6 +18,7 @@ SLICES = Path("results/slices.csv")
 PLOTS = Path("results/plots")
 FIGURES = Path("results/figures")
 REPORT = Path("results/report.html")
+TRY_PAGE = Path("results/try.html")
 
 
 def write_metrics(metrics: dict[str, Any]) -> None:
@@ -65,4 +66,10 @@ def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.flo
 def write_report(page: str) -> None:
     """Write results/report.html."""
     with atomic_write(REPORT) as path:
+        path.write_text(page, encoding="utf-8", newline="\n")
+
+
+def write_try_page(page: str) -> None:
+    """Write results/try.html."""
+    with atomic_write(TRY_PAGE) as path:
         path.write_text(page, encoding="utf-8", newline="\n")

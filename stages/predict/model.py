@@ -9,7 +9,7 @@ import numpy as np
 from stages.console import UserError
 from stages.contracts.features import Columns, Features
 from stages.contracts.reviews import Reviews
-from stages.encoding import multi_hot, vocabulary
+from stages.encoding import multi_hot, ngrams, vocabulary
 from stages.encoding.tokenizers import TOKENIZERS
 from stages.inference.attribution import leave_one_out
 from stages.inference.network import Network
@@ -61,8 +61,10 @@ class Model:
         self._words = columns.words
         self._network = network
         self._tokenize = TOKENIZERS[columns.tokenizer]
-        first = len(vocabulary.SPECIAL)
-        self._ranks = {word: rank for rank, word in enumerate(self._words[first:], 1)}
+        self._singles = columns.singles
+        words = ngrams.all_words(columns)
+        self._ranks = {word: rank for rank, word in enumerate(words, 1)}
+        self._ngrams = ngrams.parse(columns, words)
 
     def answers(self, rows: Iterable["Row"], *, explain: bool) -> Iterator[Answer]:
         """Yield the prediction for each row, in order. Some thousand rows are predicted at a time.
@@ -91,7 +93,7 @@ class Model:
         A word without a column sets `vocabulary.UNKNOWN`, no matter whether it is rare or absent in the training split.
         (In the test split, words that are absent in the training split are dropped.)
         """
-        unknown = len(self._words)  # a rank past the last column
+        unknown = len(self._ranks) + 1
         tokens: list[int] = []
         lengths = []
         for text in texts:
@@ -100,7 +102,7 @@ class Model:
             lengths.append(len(words))
         offsets = np.array([0, *accumulate(lengths)], np.int32)
         reviews = Reviews(np.array(tokens, np.int32), offsets, np.zeros(len(texts), np.uint8))
-        return multi_hot.encode(reviews, len(self._words))
+        return multi_hot.encode(reviews, self._singles, self._ngrams)
 
     def _reasons(self, features: Features) -> Iterator[dict[str, float]]:
         for start in range(0, len(features), _EXPLAINED):

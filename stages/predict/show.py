@@ -59,10 +59,16 @@ def _short(text: str) -> str:
 
 
 def _coloured(text: str, values: dict[str, float], tokenizer: Tokenizer) -> str:
-    """Return the text with each part between spaces in the colour of its strongest word."""
-
-    def mark(match: re.Match[str]) -> str:
-        value = max((values.get(word, 0.0) for word in tokenizer(match[0])), key=abs, default=0.0)
-        return f"{_GREEN if value > 0 else _RED}{match[0]}{_PLAIN}" if value else match[0]
-
-    return re.sub("[^ ]+", mark, text)
+    """Return the text with each part between spaces in the colour of its strongest word or n-gram."""
+    parts = text.split(" ")
+    words = [(number, word) for number, part in enumerate(parts) for word in tokenizer(part)]
+    strongest = [0.0] * len(parts)
+    for length in {text.count(" ") + 1 for text in values}:
+        for start in range(len(words) - length + 1):
+            numbers, run = zip(*words[start : start + length], strict=True)
+            for number in numbers:
+                strongest[number] = max(strongest[number], values.get(" ".join(run), 0.0), key=abs)
+    return " ".join(
+        f"{_GREEN if value > 0 else _RED}{part}{_PLAIN}" if value else part
+        for part, value in zip(parts, strongest, strict=True)
+    )

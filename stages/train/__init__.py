@@ -8,6 +8,9 @@ for _name, _value in {
     # The results of oneDNN, and of its matrix product, differ between processors in the last bits.
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL": "0",
+    # TensorFlow keeps memory for reuse. Otherwise, it gets the memory for each large tensor anew from the system, which
+    # takes most of the time of a step if the first layer has millions of weights.
+    "TF_CPU_ALLOCATOR_USE_BFC": "1",
     # One thread for each of the two graphs that run at the same time: one trains, the other validates. The operations
     # of a step are so small that more threads would make it slower.
     "TF_NUM_INTEROP_THREADS": "2",

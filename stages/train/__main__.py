@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the stage."""
     settings = params.load().train
-    from stages.train import loop, network, rows, serving  # here, because importing TensorFlow takes seconds
+    from stages.train import loop, network, rows, serving, weighting  # here, because importing TensorFlow takes seconds
 
     training = rows.split_rows("train")
     holdout, rest = rows.hold_out(training, settings.holdout_rows)
@@ -26,6 +26,7 @@ def main() -> None:
     trainer = loop.Trainer(network.build(len(columns.words), settings), settings)
 
     console.say(f"hold-out run: {rows.num_rows(rest):,} rows, validated on {rows.num_rows(holdout):,}")
+    weighting.adapt(trainer.network, rest)
 
     def final_epochs() -> int:
         return model.best_epoch(model.read_history()) if settings.epochs == "best" else settings.epochs
@@ -40,6 +41,7 @@ def main() -> None:
     epochs = final_epochs()
     console.say(f"final network: {rows.num_rows(training):,} rows, {epochs} epochs")
     trainer.reset()
+    weighting.adapt(trainer.network, training)
     trainer.fit(training, epochs)
     model.write_model(trainer.network, columns)
     model.write_model_columns(columns)

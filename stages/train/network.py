@@ -16,8 +16,8 @@ from stages.params import PARAMS, Train
 def build(columns: int, settings: Train) -> keras.Sequential:
     """Build and compile the network, with new weights.
 
-    You can add any Keras layers after the first one. The first layer must be Dense, because `stages.train.sparse`
-    multiplies sparse rows by its kernel. `keras.models.load_model` reads the saved network without this project.
+    You can add any Keras layers after the first Dense layer, by whose kernel `stages.train.sparse` multiplies sparse
+    rows. `keras.models.load_model` reads the saved network without this project.
 
     Args:
         columns: number of columns of the features.
@@ -33,6 +33,10 @@ def build(columns: int, settings: Train) -> keras.Sequential:
     keras.utils.set_random_seed(settings.seed)
     l2 = keras.regularizers.L2(settings.l2) if settings.l2 else None
     network = keras.Sequential([keras.Input((columns,), name="columns")], name="sentiment")
+    if settings.weighting:
+        # `stages.train.weighting` sets the first of these layers to the log-count ratios.
+        network.add(keras.layers.Normalization(name="log_ratio"))
+        network.add(keras.layers.UnitNormalization(name="unit_length"))
     for number, units in enumerate(settings.hidden_units, start=1):
         network.add(keras.layers.Dense(units, activation, kernel_regularizer=l2, name=f"hidden_{number}"))
         if settings.dropout:

@@ -29,8 +29,8 @@ def saved_model(network: keras.Sequential, columns: Columns) -> SavedModel:
     `stages.inference` computes for the multi-hot rows of the texts.
 
     Args:
-        network: a Dense layer, then any Keras layers.
-        columns: the words that the columns of the network stand for.
+        network: as in `stages.train.sparse.apply`.
+        columns: the words and n-grams that the columns of the network stand for.
     """
     text, table, probability = _traced(network, columns)
     saved = SavedModel(saved_model_schema_version=1)
@@ -72,12 +72,14 @@ def _traced(network: keras.Sequential, columns: Columns) -> tuple[tf.Tensor, tf.
 
 def _frozen(network: keras.Sequential) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Return the network, with constant weights, as a function of multi-hot rows, (ones, 2) int64, and their texts."""
-    first, *rest = network.layers
+    front, first, rest = sparse.split_layers(network)
+    variances = [layer and layer.adapt_variance.numpy() for layer in front]
     kernel, bias = _constants(first)
     functions = list(map(_frozen_layer, rest))
 
     def forward(ones: tf.Tensor, text: tf.Tensor) -> tf.Tensor:
-        sums = sparse.product(ones, tf.ones_like(ones[:, 0], tf.float32), tf.size(text), kernel)
+        values, rows = tf.ones_like(ones[:, 0], tf.float32), tf.size(text)
+        sums = sparse.product(ones, sparse.scale(variances, ones, values, rows), rows, kernel)
         outputs = exact.activate(sums, bias, first.activation)
         for function in functions:
             outputs = function(outputs)
@@ -118,6 +120,21 @@ def _ones(text: tf.Tensor, columns: Columns, table: tf.Tensor) -> tf.Tensor:
     words = tf.raw_ops.StringSplitV2(input=tf.strings.join([" ", cut(text)]), sep=" ")
     unknown = tf.constant(vocabulary.UNKNOWN, tf.int64)
     column = tf.raw_ops.LookupTableFindV2(table_handle=table, keys=words.values, default_value=unknown)
-    ones, _ = tf.unique(words.indices[:, 0] * len(columns.words) + column)
+    ones = words.indices[:, 0] * len(columns.words) + column
+    if columns.longest > 1:
+        ones = tf.concat([ones, _ngrams(words, tf.size(text, tf.int64), columns, table)], axis=0)
+    ones, _ = tf.unique(ones)
     ones = tf.sort(ones)  # because the order of a sum changes its last bits
     return tf.stack([ones // len(columns.words), ones % len(columns.words)], axis=1)
+
+
+def _ngrams(words: tf.Tensor, texts: tf.Tensor, columns: Columns, table: tf.Tensor) -> tf.Tensor:
+    """Return `row * columns + column` for all n-grams with a column, (ones,) int64, given the words of the texts."""
+    there = words.values != b""
+    row, word = words.indices[:, 0][there], words.values[there]
+    each = tf.RaggedTensor.from_value_rowids(word, row, texts, validate=False)
+    found = tf.strings.ngrams(each, list(range(2, columns.longest + 1)))
+    none = tf.constant(-1, tf.int64)
+    column = tf.raw_ops.LookupTableFindV2(table_handle=table, keys=found.values, default_value=none)
+    known = tf.where(tf.reshape(column, [-1]) != none)[:, 0]
+    return tf.gather(found.value_rowids(), known) * len(columns.words) + tf.gather(column, known)

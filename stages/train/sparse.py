@@ -4,6 +4,7 @@ The first layer uses TensorFlow's product of a sparse and a dense matrix. It tak
 which looks up embeddings for a SparseTensor. The layers after it are called as in Keras.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -18,6 +19,10 @@ _ALIGNMENT = 16
 """Entries in a cache line. TensorFlow copies a block, unless it starts at a cache line."""
 _UNITS = 16
 """Units multiplied at a time. From 32 units on, TensorFlow's product takes several times as long per unit on a CPU."""
+
+
+_LEAST = 1e-24
+"""The least sum of squares of a row that UnitNormalization divides by, as in Keras."""
 
 
 class Blocks(NamedTuple):
@@ -59,7 +64,7 @@ def apply(
     """Compute the output of a network for one block.
 
     Args:
-        network: a Dense layer, then any Keras layers.
+        network: Normalization and UnitNormalization, if any, a Dense layer, then any Keras layers.
         index: (width, 2) int32, as in `Blocks`.
         value: (width,) float32.
         rows: the number of rows in the block, scalar int32.
@@ -68,7 +73,8 @@ def apply(
     Returns:
         (rows, 1) float32 probabilities.
     """
-    first, *rest = network.layers
+    front, first, rest = split_layers(network)
+    value = scale([layer and layer.adapt_variance.value for layer in front], index, value, rows)
     outputs = exact.activate(product(index, value, rows, first.kernel.value), first.bias, first.activation)
     for layer in rest:
         if exact.replaces(layer):
@@ -76,6 +82,43 @@ def apply(
         else:
             outputs = layer(outputs, training=training)
     return outputs
+
+
+def split_layers(
+    network: keras.Sequential,
+) -> tuple[list[keras.layers.Normalization | None], keras.layers.Dense, list[keras.Layer]]:
+    """Return the layers before the first Dense layer for `scale`, this Dense layer, and the layers after it.
+
+    Of the layers in front, a Normalization layer is returned as it is, and a UnitNormalization layer as None.
+
+    Raises:
+        TypeError: another kind of layer comes before the first Dense layer.
+    """
+    place = next(place for place, layer in enumerate(network.layers) if isinstance(layer, keras.layers.Dense))
+    front: list[keras.layers.Normalization | None] = []
+    for layer in network.layers[:place]:
+        if not isinstance(layer, keras.layers.Normalization | keras.layers.UnitNormalization):
+            raise TypeError(f"{layer.name} comes before the first Dense layer, where it would not keep rows sparse")
+        front.append(layer if isinstance(layer, keras.layers.Normalization) else None)
+    return front, network.layers[place], network.layers[place + 1 :]
+
+
+def scale(variances: Sequence[Any], index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Return the values of a block, (width,), after the layers before the first Dense layer.
+
+    Args:
+        variances: for a Normalization layer with mean 0 its (columns,) variances, for a UnitNormalization layer None.
+        index: (width, 2) integers, as in `Blocks`.
+        value: (width,) float32.
+        rows: the number of rows in the block, scalar int32.
+    """
+    for variance in variances:
+        if variance is not None:
+            value /= tf.gather(tf.sqrt(variance), index[:, 1])
+        else:
+            squares = tf.math.unsorted_segment_sum(value**2, index[:, 0], rows)
+            value /= tf.gather(tf.sqrt(tf.maximum(squares, _LEAST)), index[:, 0])
+    return value
 
 
 def product(index: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, kernel: Any) -> tf.Tensor:

@@ -17,7 +17,6 @@ from stages.console import UserError
 from stages.contracts.reviews import Reviews
 from stages.download import aclimdb, imdb
 from stages.download.corpus import Corpus
-from stages.encoding import tokenizers as text
 
 Member = tuple[tarfile.TarInfo, bytes]
 
@@ -62,7 +61,7 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Pa
 
 
 def whole(corpus: Corpus, split: str) -> Reviews:
-    batches = list(corpus.splits[split])
+    batches = list(corpus.reviews(split))
     lengths = np.concatenate([np.diff(batch.offsets) for batch in batches])
     return Reviews(
         np.concatenate([batch.tokens for batch in batches]),
@@ -73,10 +72,10 @@ def whole(corpus: Corpus, split: str) -> Reviews:
 
 def assert_equal_but_for_ties(found: Corpus, expected: Corpus) -> None:
     """Assert that two corpora are the same, down to the tokens, when words of the same frequency may swap ranks."""
-    assert sorted(found.words) == sorted(expected.words)
+    assert sorted(found.words.to_pylist()) == sorted(expected.words.to_pylist())
     np.testing.assert_array_equal(found.counts, expected.counts)
-    index = {word: rank for rank, word in enumerate(expected.words, 1)}
-    ranks = np.array([index[word] for word in found.words], np.int32)
+    index = {word: rank for rank, word in enumerate(expected.words.to_pylist(), 1)}
+    ranks = np.array([index[word] for word in found.words.to_pylist()], np.int32)
     for split in ("train", "test"):
         ours, theirs = whole(found, split), whole(expected, split)
         np.testing.assert_array_equal(found.counts[ours.tokens - 1], expected.counts[theirs.tokens - 1])
@@ -90,7 +89,7 @@ def test_the_real_archive_gives_the_tokens_of_imdb(
 ) -> None:
     monkeypatch.setenv("ACLIMDB_MIRROR", aclimdb_mirror)
     monkeypatch.setenv("IMDB_MIRROR", imdb_mirror)
-    corpus = aclimdb.load(text.keras)
+    corpus = aclimdb.load("keras")
     assert len(corpus.words) == 88_584
     assert_equal_but_for_ties(corpus, imdb.load())
 
@@ -126,13 +125,13 @@ def test_a_made_up_archive_gives_what_imdb_gives(
     monkeypatch.setattr(imdb, "FILES", files)
     monkeypatch.setenv("IMDB_MIRROR", str(tmp_path))
 
-    corpus = aclimdb.load(text.keras)
-    train = list(corpus.splits["train"])
+    corpus = aclimdb.load("keras")
+    train = list(corpus.reviews("train"))
     ratings = [rating for batch in train if batch.details for rating in batch.details["rating"].to_pylist()]
     lengths = [length for batch in train for length in np.diff(batch.offsets)]
     known = Counter((int(key[2][:-4].split("_")[1]), len(words)) for key, words in reviews.items() if key[0] == "train")
     assert Counter(zip(ratings, lengths, strict=True)) == known
-    corpus = aclimdb.load(text.keras)
+    corpus = aclimdb.load("keras")
     assert corpus.source == "aclimdb"
     assert_equal_but_for_ties(corpus, imdb.load())
 
@@ -172,25 +171,25 @@ def test_a_damaged_archive_is_named(use: Callable[[bytes], Path]) -> None:
 def test_an_archive_without_a_class_is_said(use: Callable[[bytes], Path]) -> None:
     use(pack([(info, content) for info, content in tiny() if "test/neg" not in info.name]))
     with pytest.raises(UserError, match="has no files in aclImdb/test/pos or aclImdb/test/neg"):
-        aclimdb.load(text.keras)
+        aclimdb.load("keras")
 
 
 def test_another_tokenizer_gives_its_words(use: Callable[[bytes], Path]) -> None:
     use(pack([*tiny(), member("aclImdb/train/pos/3_9.txt", "NAÏVE हिन्दी".encode())]))
-    assert {"naïve", "हिन्दी"} < set(aclimdb.load(text.unicode).words)
+    assert {"naïve", "हिन्दी"} < set(aclimdb.load("unicode").words.to_pylist())
 
 
 def test_the_unpacked_archive_gives_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[bytes], Path]
 ) -> None:
     path = use(pack(tiny()))
-    packed = aclimdb.load(text.keras)
+    packed = aclimdb.load("keras")
     expected = {split: whole(packed, split).tokens for split in ("train", "test")}
     with tarfile.open(path) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")
     for place in ("unpacked", "unpacked/aclImdb"):
         monkeypatch.setenv("ACLIMDB_MIRROR", str(tmp_path / place))
-        unpacked = aclimdb.load(text.keras)
-        assert unpacked.words == packed.words
+        unpacked = aclimdb.load("keras")
+        assert unpacked.words.equals(packed.words)
         for split in ("train", "test"):
             np.testing.assert_array_equal(whole(unpacked, split).tokens, expected[split])

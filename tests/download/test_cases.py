@@ -33,7 +33,7 @@ def test_case(case: dict[str, Any], folder: Path, capsys: pytest.CaptureFixture[
         return
     download.main()
     said = capsys.readouterr().out
-    splits = [pq.read_table(RAW / f"{split}.parquet") for split in ("train", "test")]
+    splits = [pq.read_table(RAW / split) for split in ("train", "test")]
     assert sum(split.num_rows for split in splits) == case["rows"]
     assert sum(sum(split.column("label").to_pylist()) for split in splits) == case["positive"]
     assert [word for word in case.get("says", []) if word not in said] == []

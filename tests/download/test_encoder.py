@@ -1,57 +1,90 @@
-"""Ranks, counts and tokens against a Counter."""
+"""Ranks, counts and tokens against a Counter, and the files that keep tokens."""
 
-import tempfile
+import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stages import tables
 from stages.console import UserError
 from stages.contracts.reviews import Reviews
-from stages.download import encoder
+from stages.download import encoder, tokens
 from stages.download.corpus import Corpus
-from stages.download.encoder import Encoder
+from stages.encoding import TokenizerName
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A unit of these texts. The name counts how often they are read."""
+
+    texts: Sequence[str]
+
+    def content(self) -> Iterator[bytes]:
+        return (text.encode() + b"\0" for text in self.texts)
+
+    def meaning(self) -> str:
+        return "texts"
+
+    def rows(self) -> Iterator[tables.Row]:
+        return (tables.Row("here", text, number=number) for number, text in enumerate(self.texts, 1))
+
+
+def made(
+    units: Sequence[Texts], tokenizer: TokenizerName, labels: object, train: Sequence[int], test: Sequence[int]
+) -> Corpus:
+    found = [tokens.tokenize((unit, tokenizer)) for unit in units]
+    splits = np.array(train, np.int64), np.array(test, np.int64)
+    return encoder.corpus("name", found, np.array(labels, np.uint8), splits, 0)
 
 
 def decoded(corpus: Corpus, split: str) -> list[tuple[list[str], int]]:
     """The reviews of a split as words and label."""
+    words = corpus.words.to_pylist()
     return [
-        ([corpus.words[token - 1] for token in batch.tokens[a:b]], int(label))
-        for batch in corpus.splits[split]
+        ([words[token - 1] for token in batch.tokens[a:b]], int(label))
+        for batch in corpus.reviews(split)
         for a, b, label in zip(batch.offsets[:-1], batch.offsets[1:], batch.labels, strict=True)
     ]
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of its own for each test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "multihot" / "tokens"
+
+
 @pytest.mark.parametrize("tokens_a_batch", [1, 100, 1 << 22])
-def test_tokens_are_frequency_ranks(monkeypatch: pytest.MonkeyPatch, tokens_a_batch: int) -> None:
+@pytest.mark.parametrize("rows_a_part", [1, 70, 1000])
+def test_tokens_are_frequency_ranks(monkeypatch: pytest.MonkeyPatch, tokens_a_batch: int, rows_a_part: int) -> None:
     monkeypatch.setattr(encoder, "_TOKENS", tokens_a_batch)
+    monkeypatch.setattr(encoder, "PART_ROWS", rows_a_part)
     generator = np.random.default_rng(3)
     reviews = [[f"w{int(500 * u**2)}" for u in generator.random(generator.integers(0, 30))] for _ in range(300)]
     labels = generator.integers(0, 2, 300).tolist()
-    order = generator.permutation(300)
+    order = generator.permutation(300).tolist()
     train, test = order[:50], order[50:280]
-    coder = Encoder(str.split)
-    assert [coder.add(" ".join(words)) for words in reviews] == reviews
-    corpus = coder.corpus("name", np.array(labels, np.uint8), train, test)
+    units = [Texts([" ".join(words) for words in reviews[start : start + 90]]) for start in range(0, 300, 90)]
+    corpus = made(units, "keras", labels, train, test)
 
     counts = Counter(word for row in train for word in reviews[row])
     expected = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    assert list(zip(corpus.words, corpus.counts.tolist(), strict=True)) == expected
+    assert list(zip(corpus.words.to_pylist(), corpus.counts.tolist(), strict=True)) == expected
     assert decoded(corpus, "train") == [(reviews[row], labels[row]) for row in train]
     known = [([word for word in reviews[row] if word in counts], labels[row]) for row in test]
     assert decoded(corpus, "test") == known
     assert known != [(reviews[row], labels[row]) for row in test]  # or nothing was dropped
+    assert len(corpus.splits["test"]) == -(-230 // rows_a_part)
 
 
 def test_batches_are_bounded_and_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "_TOKENS", 100)
-    coder = Encoder(str.split)
-    for row in range(500):
-        coder.add("a b c" * (row % 3))
-    batches: list[Reviews] = list(
-        coder.corpus("name", np.ones(500, np.uint8), np.arange(500), np.arange(0)).splits["train"]
-    )
+    units = [Texts(["a b c" * (row % 3) for row in range(500)])]
+    batches: list[Reviews] = list(made(units, "keras", np.ones(500), range(500), []).reviews("train"))
     assert max(len(batch.tokens) + len(batch) for batch in batches) <= 107
     assert (
         {str(batch.tokens.dtype) for batch in batches} == {str(batch.offsets.dtype) for batch in batches} == {"int32"}
@@ -59,15 +92,38 @@ def test_batches_are_bounded_and_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {str(batch.labels.dtype) for batch in batches} == {"uint8"}
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-@pytest.mark.parametrize("words", [3, 10**5])
-def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, words: int) -> None:
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("w+b"))  # noqa: SIM115
-    coder = Encoder(str.split)
+def test_tokens_are_kept_for_the_same_bytes_and_tokenizer(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = Texts(["It's a fine <br /> film", "no"])
+    first = tokens.tokenize((unit, "keras"))
+    assert tokens.tokenize((Texts(["another"]), "keras")).path != first.path
+    assert tokens.tokenize((unit, "unicode")).path != first.path
+    assert len(list(cache.iterdir())) == 3
+    with monkeypatch.context() as patch:
+        patch.setattr(Texts, "rows", lambda _: pytest.fail("it was read again"))
+        assert tokens.tokenize((unit, "keras")).path == first.path
+    for damaged in (b"", first.path.read_bytes()[:-1], first.path.read_bytes().replace(b"fine", b"gone")):
+        whole = first.path.read_bytes()
+        first.path.write_bytes(damaged)
+        again = tokens.tokenize((unit, "keras"))
+        assert again.path.read_bytes() == whole
+        np.testing.assert_array_equal(again.hashes, first.hashes)
 
-    def use() -> None:
-        coder.add("word " * words)
-        coder.corpus("name", np.ones(1, np.uint8), np.arange(1), np.arange(0))
 
-    with pytest.raises(UserError, match=r"No space left on device.*: set TMPDIR"):
-        use()
+def test_the_cache_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [tokens.tokenize((Texts([f"text {number}"]), "keras")).path for number in range(4)]
+    for age, path in enumerate(made):
+        os.utime(path, (1e9 - age, 1e9 - age))
+    tokens.tokenize((Texts(["text 3"]), "keras"))  # used just now
+    monkeypatch.setenv("MULTIHOT_CACHE_GB", str(2.5 * made[0].stat().st_size / 1e9))
+    tokens.prune()
+    assert sorted(cache.iterdir()) == sorted([made[0], made[3]])
+    monkeypatch.setenv("MULTIHOT_CACHE_GB", "many")
+    with pytest.raises(UserError, match="MULTIHOT_CACHE_GB is 'many'"):
+        tokens.prune()
+
+
+def test_a_full_disk_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.parent.mkdir()
+    cache.write_text("no folder")
+    with pytest.raises(UserError, match=r"tokens cannot be written to .*\n.*XDG_CACHE_HOME"):
+        tokens.tokenize((Texts(["a text"]), "keras"))

@@ -18,7 +18,6 @@ from stages.contracts.reviews import RAW, read_details, read_reviews, read_sourc
 from stages.download import __main__ as download
 from stages.download import files
 from stages.download.corpus import Corpus
-from stages.encoding import tokenizers as text
 from tests.conftest import files_settings as settings
 from tests.conftest import write_params
 
@@ -30,18 +29,19 @@ def write(path: str, reviews: Reviews) -> None:
 
 
 def load(**changes: Any) -> Corpus:
-    return files.load(settings(**changes), text.keras)
+    return files.load(settings(**changes), "keras")
 
 
 def decoded(corpus: Corpus) -> dict[str, list[tuple[str, int]]]:
     """The reviews of each split, as text and label."""
+    known = corpus.words.to_pylist()
     return {
         split: [
-            (" ".join(corpus.words[token - 1] for token in batch.tokens[a:b]), int(label))
-            for batch in batches
+            (" ".join(known[token - 1] for token in batch.tokens[a:b]), int(label))
+            for batch in corpus.reviews(split)
             for a, b, label in zip(batch.offsets[:-1], batch.offsets[1:], batch.labels, strict=True)
         ]
-        for split, batches in corpus.splits.items()
+        for split in corpus.splits
     }
 
 
@@ -65,7 +65,7 @@ def test_two_files_are_the_two_splits() -> None:
     assert splits["test"] == test
     assert sorted(splits["train"]) == sorted(train)
     words = Counter(" ".join(text for text, _ in train).split())
-    assert dict(zip(corpus.words, corpus.counts.tolist(), strict=True)) == words
+    assert dict(zip(corpus.words.to_pylist(), corpus.counts.tolist(), strict=True)) == words
     # Sorted by label in the file, but not here, where the first rows are held out for validation.
     assert 15 < sum(label for _, label in splits["train"][:40]) < 33
 
@@ -74,10 +74,10 @@ def test_one_file_is_split_by_share_and_class() -> None:
     reviews = sorted_by_label(40, 60)
     write("train.jsonl", reviews)
     corpus = load()
-    train, test = (next(iter(corpus.splits[split])) for split in ("train", "test"))
+    train, test = (next(corpus.reviews(split)) for split in ("train", "test"))
     assert (len(train), train.labels.sum(), len(test), test.labels.sum()) == (75, 45, 25, 15)
     # What is held out is what the vocabulary, made from the training rows, does not know the number of.
-    numbers = {int(word) for word in corpus.words if word != "review"}
+    numbers = {int(word) for word in corpus.words.to_pylist() if word != "review"}
     held_out = sorted(set(range(100)) - numbers)
     np.testing.assert_array_equal(test.labels, [label for row, (_, label) in enumerate(reviews) if row in held_out])
 
@@ -106,18 +106,19 @@ def test_the_same_words_are_on_one_side_of_every_split(capsys: pytest.CaptureFix
     assert f"{both} texts have both labels" in said
     assert corpus.own is not None
     assert (corpus.own.duplicates, corpus.own.both_labels) == (duplicates, both)
-    train = next(iter(corpus.splits["train"]))
+    train = next(corpus.reviews("train"))
     rows = [tuple(train.tokens[a:b].tolist()) for a, b in zip(train.offsets[:-1], train.offsets[1:], strict=True)]
     assert not set(rows[:150]) & set(rows[150:])  # a hold-out
     # A text in the test split alone has a word, its number, that the vocabulary lacks or that another kind has.
     assert sum(len(row) == 2 for row in rows) == len(rows)
     counts = Counter(rows)
     kept = Counter(frame["words"])
-    spelled = {" ".join(corpus.words[token - 1] for token in row): count for row, count in counts.items()}
+    known = corpus.words.to_pylist()
+    spelled = {" ".join(known[token - 1] for token in row): count for row, count in counts.items()}
     assert all(kept[words] == count for words, count in spelled.items())  # all of a text's rows are there, or none
 
     dropped = load(duplicates="drop")
-    assert sum(len(batch) for split in dropped.splits.values() for batch in split) == 600 - duplicates
+    assert sum(len(batch) for split in dropped.splits for batch in dropped.reviews(split)) == 600 - duplicates
 
 
 def test_test_reviews_with_the_words_of_a_training_review_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +172,7 @@ def test_what_became_of_the_rows_is_in_source_json() -> None:
     write("train.jsonl", [(f"a {row}", label) for row, label in enumerate([5, 4, 3, 1, None] * 10)])
     shutil.copy("train.jsonl", "more.jsonl")
     values = settings(train=["train.jsonl"], positive=[4, 5], negative=1, bad_rows="skip")
-    download.write(files.load(values, text.keras))
+    download.write(files.load(values, "keras"))
     own = read_source().own
     assert own is not None
     assert own.labels == {"positive": {"5": 10, "4": 10}, "negative": {"1": 10}, "left out": {"3": 10}}
@@ -184,7 +185,7 @@ def test_where_a_row_came_from_and_its_slices() -> None:
     Path("some").mkdir()
     frame.to_csv("some/a.csv", index=False)
     frame[::-1].assign(year=range(40)).to_json("some/b.jsonl", orient="records", lines=True)
-    download.write(files.load(settings(train="some", slices=["shop", "year"]), text.keras))
+    download.write(files.load(settings(train="some", slices=["shop", "year"]), "keras"))
     known = read_vocabulary()
     for split in ("train", "test"):
         details = read_details(split)
@@ -262,7 +263,7 @@ def test_pandas_and_polars_give_the_same_bytes(kind: str) -> None:
     ):
         write_file()
         download.write(load(train="reviews"))
-        contents.append({path.name: path.read_bytes() for path in RAW.iterdir()})
+        contents.append({str(path): path.read_bytes() for path in RAW.rglob("*.*")})
     assert contents[0] == contents[1] == contents[2]
 
 

@@ -310,10 +310,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_words_and_counts_are_those_of_the_files(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMDB_MIRROR", str(files))
     corpus = imdb.load()
-    assert corpus.words == [f"word{rank}é" for rank in range(1, WORDS + 1)]
+    assert corpus.words.to_pylist() == [f"word{rank}é" for rank in range(1, WORDS + 1)]
     counts = Counter(rank for ranks in ARRAYS["x_train"] for rank in ranks)
     assert corpus.counts.tolist() == [counts[rank] for rank in range(1, WORDS + 1)]
-    assert [sum(map(len, corpus.splits[split])) for split in SPLITS] == [40, 30]
+    assert [sum(map(len, corpus.reviews(split))) for split in SPLITS] == [40, 30]
 
 
 @pytest.mark.parametrize("variable", ["KERAS_HOME", "HOME"])
@@ -339,6 +339,6 @@ def test_the_output_does_not_depend_on_the_mirror(files: Path, tmp_path: Path, m
     for mirror in (str(files), f"{packed}#sha256={sha256(packed / imdb.REVIEWS)}"):
         monkeypatch.setenv("IMDB_MIRROR", mirror)
         stage.write(imdb.load())
-        written.append({path.name: path.read_bytes() for path in RAW.iterdir()})
+        written.append({str(path): path.read_bytes() for path in RAW.rglob("*.*")})
     assert len(written[0]) == 4
     assert written[0] == written[1]

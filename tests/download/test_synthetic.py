@@ -24,7 +24,7 @@ SMALL = Synthetic(seed=5, train_rows=5_300, test_rows=701)
 def corpus() -> Drawn:
     """The corpus of SMALL, its batches in lists."""
     loaded = synthetic.load(SMALL)
-    return loaded, {split: list(batches) for split, batches in loaded.splits.items()}
+    return loaded, {split: list(loaded.reviews(split)) for split in loaded.splits}
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     def write(settings: Synthetic) -> Written:
         monkeypatch.chdir(tmp_path)
         source = download.write(synthetic.load(settings))
-        return {path.name: path.read_bytes() for path in RAW.iterdir()}, source
+        return {str(path): path.read_bytes() for path in RAW.rglob("*.*")}, source
 
     return write
 
@@ -54,7 +54,7 @@ def test_the_content_is_the_same_on_every_platform(written: Write) -> None:
 def test_batches_and_splits_of_one_size_differ() -> None:
     size = synthetic.BATCH
     loaded = synthetic.load(Synthetic(seed=1, train_rows=2 * size, test_rows=size))
-    batches = [batch for split in loaded.splits.values() for batch in split]
+    batches = [batch for split in loaded.splits for batch in loaded.reviews(split)]
     assert [len(batch) for batch in batches] == [size] * 3
     for one, other in combinations(batches, 2):
         assert not np.array_equal(one.labels, other.labels)
@@ -79,7 +79,7 @@ def test_ranks_are_by_frequency_in_the_training_split(corpus: Drawn) -> None:
     seen = Counter(token for batch in splits["train"] for token in batch.tokens.tolist())
     assert loaded.counts.tolist() == [seen[rank] for rank in range(1, len(loaded.words) + 1)]
     assert all(more >= fewer for more, fewer in pairwise(loaded.counts))
-    assert sorted(loaded.words) == sorted(word_counts.read().words)
+    assert sorted(loaded.words.to_pylist()) == sorted(word_counts.read().words)
     assert max(batch.tokens.max() for batch in splits["test"]) <= len(loaded.words)
 
 
@@ -98,7 +98,7 @@ def test_words_of_a_class_are_mostly_its_own(corpus: Drawn) -> None:
     tokens = np.concatenate([batch.tokens for batch in splits["train"]])
     labels = np.concatenate([np.repeat(batch.labels, np.diff(batch.offsets)) for batch in splits["train"]])
     for word in ("the", "bad", "great", "movie", "worst", "excellent"):
-        row, rank = table.words.index(word), loaded.words.index(word) + 1
+        row, rank = table.words.index(word), loaded.words.to_pylist().index(word) + 1
         for label, own, other in ((1, positive, negative), (0, negative, positive)):
             expected = (6 * own[row] + other[row]) / 7 * (labels == label).sum()
             assert (tokens[labels == label] == rank).sum() == pytest.approx(expected, abs=6 * expected**0.5)
@@ -111,8 +111,8 @@ def test_shares_of_the_own_class_follow_the_beta_distribution(monkeypatch: pytes
     table = word_counts.Counts(["bad", "good"], np.array([[7, 0], [0, 3]]), lengths)
     monkeypatch.setattr(word_counts, "read", lambda: table)
     loaded = synthetic.load(Synthetic(seed=1, train_rows=1_500, test_rows=2))
-    good = loaded.words.index("good") + 1
-    (batch,) = loaded.splits["train"]
+    good = loaded.words.to_pylist().index("good") + 1
+    (batch,) = loaded.reviews("train")
     own = (batch.tokens.reshape(1_500, 1_000) == good).mean(axis=1)
     s = 2 * np.where(batch.labels == 1, own, 1 - own) - 1
     levels = [0.05, 0.1, 0.25, 0.5, 0.75]
@@ -125,7 +125,7 @@ def test_the_likelier_class_is_mostly_the_label(corpus: Drawn) -> None:
     table = word_counts.read()
     chances = (table.tokens + 1) / table.tokens.sum(axis=1, keepdims=True)
     ratio = dict(zip(table.words, np.log(chances[1] / chances[0]), strict=True))
-    weights = np.array([0, *(ratio[word] for word in loaded.words)])
+    weights = np.array([0, *(ratio[word] for word in loaded.words.to_pylist())])
     batch = splits["train"][0]
     score = np.add.reduceat(weights[batch.tokens], batch.offsets[:-1])
     assert 0.87 < np.mean((score > 0) == batch.labels) < 0.93

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from stages.contracts.features import Columns
 from stages.contracts.reviews import Reviews
-from stages.encoding import multi_hot
+from stages.encoding import multi_hot, ngrams
+from stages.encoding.ngrams import NGrams
 from stages.evaluate import examples
 from stages.evaluate.examples import Word, WordEffect
 
@@ -74,7 +76,9 @@ def test_words_are_in_reading_order_with_their_marks() -> None:
     effects = np.array([fall[COLUMNS[column]] for column in matrix.indices])
     probabilities = np.array([0.25, 0.5, 0.75], np.float32)
     chosen = {"Wrong": np.array([2]), "Empty": np.array([], np.int64), "Right": np.array([0])}
-    shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS, DETAILS)
+    shown = examples.describe(
+        chosen, probabilities, some, matrix, effects, WORDS, Columns(COLUMNS, "keras"), NGrams(len(WORDS)), DETAILS
+    )
     assert list(shown) == ["Wrong", "Empty", "Right"]
     (first,), (second,) = shown["Wrong"], shown["Right"]
     good, film, bad = Word("good", 1.5), Word("film", -0.25), Word("bad", -2)
@@ -86,10 +90,30 @@ def test_words_are_in_reading_order_with_their_marks() -> None:
     assert (first.place, second.place) == ("a.csv, row 1,000", "pos/1.txt")
 
 
+def test_all_words_of_an_n_gram_are_marked() -> None:
+    columns = Columns([*COLUMNS, "the film"], "keras")
+    known, some = ngrams.parse(columns, WORDS), made("the film the good film")
+    matrix = multi_hot.encode(some, len(COLUMNS), known).matrix
+    fall = {"film": -0.25, "the film": 1.5}
+    effects = np.array([fall.get(columns.words[column], 0.0) for column in matrix.indices])
+    chosen, probabilities = {"Right": np.array([0])}, np.array([0.25], np.float32)
+    shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS, columns, known, DETAILS)["Right"][0]
+    assert [word.log_odds for word in shown.words] == [1.5, 1.5, 0, 0, -0.25]
+    assert shown.strongest == [Word("the film", 1.5), Word("film", -0.25)]
+
+
 def test_a_review_without_end_has_one_in_the_report() -> None:
     some = made("the " * 5000)
     matrix = multi_hot.encode(some, len(COLUMNS)).matrix
     shown = examples.describe(
-        {"All": np.array([0])}, np.zeros(1, np.float32), some, matrix, np.zeros(matrix.nnz), WORDS, DETAILS
+        {"All": np.array([0])},
+        np.zeros(1, np.float32),
+        some,
+        matrix,
+        np.zeros(matrix.nnz),
+        WORDS,
+        Columns(COLUMNS, "keras"),
+        NGrams(len(WORDS)),
+        DETAILS,
     )
     assert (len(shown["All"][0].words), shown["All"][0].left_out) == (1000, 4000)

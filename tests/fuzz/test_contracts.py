@@ -48,7 +48,7 @@ from tests.fuzz.test_params import VALUES
 Files = dict[str, bytes]
 
 ROWS, WORDS, COLUMNS = 30, 20, 12
-RAW, PART = "data/raw/train.parquet", "data/features/train/part-00000.npz"
+RAW, PART = "data/raw/train/part-00000.parquet", "data/features/train/part-00000.npz"
 LABELS = PART.replace(".npz", ".labels.npy")
 VOCABULARY, SOURCE = "data/raw/vocabulary.parquet", "data/raw/source.json"
 OF_FEATURES, OF_MODEL = str(FEATURES_COLUMNS), str(MODEL_COLUMNS)

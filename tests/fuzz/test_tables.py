@@ -101,10 +101,10 @@ def test_any_file(folder: Path, file: tuple[str, bytes], column: str | None, pos
             check_text(row)
     rows = answer(lambda: list(tables.read(path, tables.Layout(column)))) or []
     chosen = settings(train=path.name, test=path.name, text=column, positive=positive, bad_rows="skip")
-    corpus = answer(lambda: files.load(chosen, text.keras))
+    corpus = answer(lambda: files.load(chosen, "keras"))
     if corpus is not None:
-        assert sum(len(batch) for batch in corpus.splits["test"]) <= sum(not row.problem for row in rows)
-        assert len(set(corpus.words)) == len(corpus.words) == len(corpus.counts)
+        assert sum(len(batch) for batch in corpus.reviews("test")) <= sum(not row.problem for row in rows)
+        assert len(corpus.words.unique()) == len(corpus.words) == len(corpus.counts)
 
 
 FORMATS: dict[str, Callable[[Rows], bytes]] = {
@@ -129,10 +129,11 @@ def test_any_reviews_come_back(folder: Path, chosen: list[tuple[str, int, int]])
         found = list(tables.read(Path(name), tables.Layout()))
         assert [row.problem for row in found] == [""] * len(rows)
         assert [row.label for row in found] == [tables.normalize_label(label) for _, label in rows]
-        corpus = files.load(settings(train=name, test=name), text.keras)
+        corpus = files.load(settings(train=name, test=name), "keras")
+        words = corpus.words.to_pylist()
         read = [
-            ([corpus.words[token - 1] for token in batch.tokens[a:b]], label)
-            for batch in corpus.splits["test"]
+            ([words[token - 1] for token in batch.tokens[a:b]], label)
+            for batch in corpus.reviews("test")
             for a, b, label in zip(batch.offsets[:-1], batch.offsets[1:], batch.labels.tolist(), strict=True)
         ]
         assert read == expected

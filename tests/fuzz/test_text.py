@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.download import encoder
+from stages.encoding import TokenizerName
 from stages.encoding import tokenizers as text
-from tests.download.test_encoder import decoded
+from tests.download.test_encoder import Texts, decoded, made
 from tests.encoding.test_tokenizers import HTML, SOME, slow_unicode
 
 CUT = str.maketrans(
@@ -34,19 +35,19 @@ REVIEWS = st.lists(st.tuples(st.lists(WORDS, max_size=12).map(" ".join), st.inte
 
 
 @given(REVIEWS, st.data(), st.sampled_from(["keras", "unicode"]), st.sampled_from([1, 10, 1 << 22]))
-def test_encoder(folder: Path, reviews: list[tuple[str, int]], data: st.DataObject, name: str, tokens: int) -> None:
+def test_encoder(
+    folder: Path, reviews: list[tuple[str, int]], data: st.DataObject, name: TokenizerName, tokens: int
+) -> None:
     cut = text.TOKENIZERS[name]
-    coder = encoder.Encoder(cut)
-    for review, _ in reviews:
-        coder.add(review)
+    units = [Texts([review for review, _ in reviews[start : start + 5]]) for start in range(0, len(reviews), 5)]
     labels = np.array([label for _, label in reviews], np.uint8)
     order = data.draw(st.permutations(range(len(reviews))))
     held_out = data.draw(st.integers(0, len(reviews)))
     train, test = order[held_out:], order[:held_out]
     with mock.patch.object(encoder, "_TOKENS", tokens):
-        corpus = coder.corpus("name", labels, np.array(train, np.int64), np.array(test, np.int64))
+        corpus = made(units, name, labels, train, test)
         counts = Counter(word for row in train for word in cut(reviews[row][0]))
-        assert list(zip(corpus.words, corpus.counts.tolist(), strict=True)) == sorted(
+        assert list(zip(corpus.words.to_pylist(), corpus.counts.tolist(), strict=True)) == sorted(
             counts.items(), key=lambda item: (-item[1], item[0])
         )
         for split, rows in (("train", train), ("test", test)):

@@ -72,7 +72,7 @@ FAULTS = [
         Fault(stage, f"`{Path(place).parts[0]}/` cannot be written", mode(Path(place).parts[0], 0o555), UNPRIVILEGED)
         for stage, place in PLACES
     ),
-    Fault("vectorize", "an input that may not be read", mode("data/raw/train.parquet", 0), UNPRIVILEGED),
+    Fault("vectorize", "an input that may not be read", mode("data/raw/train/part-00000.parquet", 0), UNPRIVILEGED),
     Fault("train", "an input that may not be read", mode("data/features/train/part-00000.npz", 0), UNPRIVILEGED),
     Fault("evaluate", "a model that may not be read", mode("models/model.keras", 0), UNPRIVILEGED),
     Fault("evaluate", "parameters that may not be read", mode("params.yaml", 0), UNPRIVILEGED),

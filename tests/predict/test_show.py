@@ -66,6 +66,11 @@ def test_reasons_are_the_strongest_words_either_way() -> None:
     assert people(answer("f", {"f": 0.001}))[1:] == ["  for     no word", "  against no word"]
 
 
+def test_colours_mark_all_words_of_an_n_gram() -> None:
+    first = people(answer("not so good, not good", {"not good": -1.0, "so": 0.5}), colour=True)[0]
+    assert first.endswith("  not \x1b[32mso\x1b[0m good, \x1b[31mnot\x1b[0m \x1b[31mgood\x1b[0m")
+
+
 def test_colours_mark_the_words_that_are_reasons() -> None:
     first, *rest = people(answer("The SUN, e -- (rain).<br />f", REASONS), colour=True)
     assert first == "positive  0.7500  The \x1b[32mSUN,\x1b[0m e -- \x1b[31m(rain).<br\x1b[0m />f"

@@ -18,7 +18,7 @@ from stages.contracts.features import Features, read_columns
 from stages.contracts.model import best_epoch, write_model
 from stages.inference.network import read
 from stages.params import Params, Train
-from stages.train import loop, network, rows
+from stages.train import loop, network, rows, weighting
 from tests.conftest import all_features, write_features
 
 COLUMNS = 200
@@ -58,11 +58,11 @@ def keras_fit(
 def check_against_fit(build: Callable[[], keras.Sequential], settings: Train, rows_of_training: int) -> None:
     """Train two networks from `build`, one with Keras's `fit` and one with the loop, and compare them."""
     rest, holdout = features(rows_of_training), features(300, seed=2)
+    write_features(rest, "train", 1)
+    write_features(holdout, "test", 1)
     expected = build()
     history = pd.DataFrame(keras_fit(expected, rest, holdout, 4, settings))
 
-    write_features(rest, "train", 1)
-    write_features(holdout, "test", 1)
     trainer = loop.Trainer(build(), settings)
     seen: list[pd.DataFrame] = []
     predicted = []
@@ -98,6 +98,29 @@ def check_against_fit(build: Callable[[], keras.Sequential], settings: Train, ro
 def test_the_loop_does_what_fit_does(settings: Train, count: int, changes: dict[str, object]) -> None:
     settings = settings.model_copy(update=changes)
     check_against_fit(lambda: network.build(COLUMNS, settings), settings, count)
+
+
+@pytest.mark.parametrize("hidden", [[16], []])
+def test_the_loop_does_what_fit_does_with_weighted_inputs(settings: Train, hidden: list[int]) -> None:
+    """Keras computes the log-count ratios and the rows of length 1 here, from dense rows."""
+    settings = settings.model_copy(update={"weighting": "log_ratio", "hidden_units": hidden, "optimizer": "adam"})
+
+    def build() -> keras.Sequential:
+        made = network.build(COLUMNS, settings)
+        weighting.adapt(made, rows.split_rows("train"))
+        return made
+
+    check_against_fit(build, settings, 603)
+
+
+def test_log_count_ratios_are_those_of_a_loop(folder: Path) -> None:
+    some = features(200)
+    write_features(some, "train", 3)
+    has, positive = some.matrix.toarray() != 0, some.labels == 1
+    p, q = has[positive].sum(axis=0) + 1, has[~positive].sum(axis=0) + 1
+    expected = np.log((p / p.sum()) / (q / q.sum()))
+    np.testing.assert_allclose(weighting.log_ratios(rows.split_rows("train"), COLUMNS), expected)
+    assert not np.allclose(weighting.log_ratios(rows.split_rows("train")[1:], COLUMNS), expected)
 
 
 def test_any_keras_layer_may_follow_the_first(settings: Train) -> None:
@@ -149,10 +172,11 @@ def test_the_number_of_parts_does_not_change_the_result(
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "mean_squared_error", "hinge", "poisson"])
 def test_no_operation_depends_on_the_processor(settings: Train, optimizer: str, loss: str) -> None:
     """TensorFlow's optimized graph has no operation that approximates a reciprocal."""
-    settings = settings.model_copy(update={"optimizer": optimizer, "loss": loss})
+    settings = settings.model_copy(update={"optimizer": optimizer, "loss": loss, "weighting": "log_ratio"})
     write_features(features(100), "train", 1)
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
     context.enable_run_metadata()
+    context.export_run_metadata()  # without the operations that ran outside of a graph before
     trainer.fit(rows.split_rows("train"), 1, rows.split_rows("train"))
     graphs = [function.post_optimization_graph for function in context.export_run_metadata().function_graphs]
     context.disable_run_metadata()

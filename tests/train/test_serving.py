@@ -13,9 +13,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stages.contracts.features import Columns
-from stages.contracts.model import SERVING, write_serving
+from stages.contracts.model import SERVING, write_model, write_serving
 from stages.encoding import TokenizerName
+from stages.inference.network import read
 from stages.params import Params, Train
+from stages.predict.model import Model
+from stages.tables import Row
 from stages.train import network, serving
 from tests.conftest import ROOT, write_params
 
@@ -70,6 +73,22 @@ def dense(cut: list[list[str]]) -> NDArray[np.float32]:
     for row, words in zip(rows, cut, strict=True):
         row[[2 if word == "?" else WORDS.index(word) for word in words]] = 1
     return rows
+
+
+@pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
+def test_n_grams_and_weights_of_the_inputs_are_part_of_it(settings: Train, tokenizer: TokenizerName) -> None:
+    """It answers as `predict` does."""
+    columns = Columns([*WORDS, "a film", "x y", "nước a", "a film it's"], tokenizer)
+    model = network.build(len(columns.words), settings.model_copy(update={"weighting": "log_ratio"}))
+    model.layers[0].adapt_variance.assign(np.random.default_rng(1).uniform(0.1, 9, len(columns.words)))
+    model.layers[0].finalize_state()
+    write_model(model, columns)
+    write_serving(serving.saved_model(model, columns))
+    texts = [*(KERAS if tokenizer == "keras" else UNICODE), "a film", "film a", "A  film, it's grand", "nước a film"]
+    rows = [Row("here", text) for text in texts]
+    expected = [answer.probability for answer in Model(read(columns), columns).answers(rows, explain=False)]
+    np.testing.assert_allclose(load()(texts), expected, atol=1e-6)
+    assert len({round(probability, 6) for probability in expected[-4:]}) == 4
 
 
 @pytest.mark.parametrize("hidden", [[], [40], [16, 16]])

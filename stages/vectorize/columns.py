@@ -1,0 +1,67 @@
+"""Choose the columns of the features: special ones, the most frequent words, then n-grams."""
+
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from stages import console
+from stages.contracts.reviews import Reviews, read_reviews
+from stages.encoding import ngrams, vocabulary
+from stages.encoding.ngrams import NGrams
+from stages.params import Vectorize
+
+
+def choose(words: list[str], settings: Vectorize) -> tuple[list[str], int, NGrams]:
+    """Choose the columns, given the words of the training split by frequency rank.
+
+    An n-gram gets a column if at least `vectorize.min_count` reviews of the training split contain it. N-grams of two
+    words come first. Among those of the same length, the one that more reviews contain comes first. Among equals, the
+    ranks of their words decide. The training split is read once for each length.
+
+    Returns:
+        The text of each column, how many of these stand for single words, and the n-grams.
+    """
+    texts = vocabulary.column_words(words, settings.num_words)
+    singles, known = len(texts), NGrams(len(words))
+    parts = partial(read_reviews, "train", settings.rows_per_part)
+    all_words = numbered = pa.array(words)
+    for length in range(2, settings.ngrams + 1):
+        counts = _count(known, length, parts())
+        counts = counts[counts >= settings.min_count]
+        keys = counts.index.to_numpy()
+        order = np.argsort(-counts.to_numpy(), kind="stable")
+        known = ngrams.add(known, keys, np.argsort(order))
+        first, last = np.divmod(keys, len(words))
+        numbered = pc.binary_join_element_wise(numbered.take(pa.array(first)), all_words.take(pa.array(last)), " ")
+        texts += numbered.take(pa.array(order)).to_pylist()
+        console.say(f"{len(keys):,} n-grams of {length} words in at least {settings.min_count} training reviews")
+    return texts, singles, known
+
+
+def _count(known: NGrams, length: int, parts: Iterable[Reviews]) -> "pd.Series[int]":
+    """Return how many reviews contain each run of the given length, by its key, in the order of the keys.
+
+    Only runs that start with a known n-gram, one word shorter, are counted.
+    """
+    counts = [_count_in_part(known, length, part) for part in parts]
+    return counts[0] if len(counts) == 1 else pd.concat(counts).groupby(level=0).sum()
+
+
+def _count_in_part(known: NGrams, length: int, reviews: Reviews) -> "pd.Series[int]":
+    *_, shorter = known.find(reviews)
+    runs = known.extend(shorter, length, reviews)
+    order = np.argsort(runs.numbers, kind="stable")  # stable: among equal keys, the rows stay in order
+    keys, rows = runs.numbers[order], ngrams.rows_of(runs.places[order], reviews)
+    starts, once = np.flatnonzero(_differs(keys)), _differs(keys) | _differs(rows)
+    counts = np.diff(np.append(np.cumsum(once)[starts] - 1, once.sum()))
+    return pd.Series(counts, keys[starts], dtype=np.int64)
+
+
+def _differs(values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return whether each value differs from the one before it."""
+    return np.append(True, values[1:] != values[:-1])[: len(values)]

@@ -1,0 +1,160 @@
+"""Run independent tasks on all cores or, if there is one, on a Dask cluster. The results do not depend on where.
+
+MULTIHOT_WORKERS is the number of processes, by default that of the cores; 1 runs all in this process. With
+DASK_SCHEDULER_ADDRESS the tasks run on the workers of that cluster (docs/scale.md).
+"""
+
+import atexit
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from stages.console import UserError, cleanup_on_interrupt, one_line, say
+
+SMALL = 16 << 20
+"""Bytes of input for which starting processes takes longer than they save."""
+_ATTEMPTS = 2
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
+
+
+def run(
+    function: Callable[[_Task], _Result], tasks: Sequence[_Task], size: int, what: str, names: Sequence[object] = ()
+) -> list[_Result]:
+    """Return the result of each task, in their order. The arguments are those of `each`."""
+    return list(each(function, tasks, size, what, names))
+
+
+def each(
+    function: Callable[[_Task], _Result], tasks: Sequence[_Task], size: int, what: str, names: Sequence[object] = ()
+) -> Iterator[_Result]:
+    """Yield the result of each task, in their order, with a progress bar on a terminal.
+
+    Args:
+        function: a function of a module, which runs in another process. What it raises is raised here.
+        tasks: its arguments.
+        size: the bytes that all tasks read. A few run in this process, unless MULTIHOT_WORKERS is set.
+        what: what the progress bar is called.
+        names: what errors call each task, by default the task itself.
+
+    Raises:
+        UserError: a worker was killed, twice; or the cluster is not there.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=len(tasks), desc=what, unit=" parts", disable=None) as bar:
+        workers, done = _count(size), 0
+        if workers == 1:
+            for task in tasks:
+                yield function(task)
+                bar.update()
+            return
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with cleanup_on_interrupt(what), _engine(workers) as parallel:
+                    for result in _dispatch(parallel, function, tasks[done:]):
+                        yield result
+                        done += 1
+                        bar.update()
+                return
+            except _lost() as error:
+                place = (names or tasks)[done]
+                if attempt == _ATTEMPTS:
+                    raise UserError(
+                        f"{what}: a worker ended at {place} or shortly after it, twice ({one_line(error)}).\n"
+                        "Is there enough memory? MULTIHOT_WORKERS=1 needs the least"
+                    ) from None
+                say(f"warning: {what}: a worker ended at {place} or shortly after it; trying the rest again")
+
+
+def _count(size: int) -> int:
+    """The number of processes for tasks that read `size` bytes; any number above 1 stands for a cluster."""
+    text = os.environ.get("MULTIHOT_WORKERS")
+    if text and not (text.isdecimal() and int(text) > 0):
+        raise UserError(f"MULTIHOT_WORKERS is {text!r}; expected a whole number from 1")
+    if os.environ.get("DASK_SCHEDULER_ADDRESS"):
+        return 2
+    if text:
+        return int(text)
+    import joblib
+
+    return int(joblib.cpu_count()) if size >= SMALL else 1
+
+
+@contextmanager
+def _engine(workers: int) -> Iterator[Any]:
+    """Yield joblib's `Parallel` for a cluster or for processes, which later calls use again.
+
+    They end with this process, or when the block raises.
+    """
+    import joblib
+
+    address = os.environ.get("DASK_SCHEDULER_ADDRESS")
+    if address:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise UserError(
+                "DASK_SCHEDULER_ADDRESS is set, but Dask is not installed: pip install .[cluster]"
+            ) from None
+        try:
+            client = Client(address, timeout=10)
+        except (OSError, ValueError) as error:
+            raise UserError(f"no scheduler answers at DASK_SCHEDULER_ADDRESS={address} ({one_line(error)})") from None
+        with client, joblib.parallel_config("dask", client=client):
+            yield joblib.Parallel(return_as="generator")
+        return
+    start = {"initializer": _watch, "initargs": (os.getpid(),), "max_nbytes": None}
+    try:
+        yield joblib.Parallel(workers, backend="loky", return_as="generator", **start)
+    except BaseException:
+        _end()
+        raise
+    atexit.unregister(_end)
+    atexit.register(_end)
+
+
+def _end() -> None:
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+def _dispatch(parallel: Any, function: Callable[[_Task], _Result], tasks: Sequence[_Task]) -> Iterator[_Result]:
+    """Start the workers with SIGINT blocked, which they inherit: Ctrl-C is for this process, which ends them."""
+    import joblib
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        results: Iterator[_Result] = parallel(joblib.delayed(function)(task) for task in tasks)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return results
+
+
+def _watch(parent: int) -> None:
+    """In a worker: end as soon as the process that started it has ended, even if it was killed."""
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _lost() -> tuple[type[BaseException], ...]:
+    """What is raised when a worker has ended before its task."""
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    if not os.environ.get("DASK_SCHEDULER_ADDRESS"):
+        return (BrokenProcessPool,)
+    from distributed.comm import CommClosedError
+    from distributed.scheduler import KilledWorker
+
+    return (BrokenProcessPool, KilledWorker, CommClosedError)

@@ -1,0 +1,94 @@
+"""N-grams against scikit-learn's CountVectorizer, which works on strings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.feature_extraction.text import CountVectorizer
+
+from stages import params
+from stages.console import UserError
+from stages.contracts.features import Columns
+from stages.contracts.reviews import Reviews, read_reviews, read_vocabulary
+from stages.encoding import multi_hot, ngrams
+from stages.encoding.vocabulary import SPECIAL
+from stages.params import Params, Vectorize
+from stages.vectorize import columns
+from tests.conftest import random_reviews, write_reviews
+
+NAMES = [f"w{number}" for number in range(40)]
+REVIEWS = random_reviews(700, len(NAMES), seed=1)
+
+
+def texts_of(reviews: Reviews, words: Sequence[str]) -> list[str]:
+    tokens = np.split(reviews.tokens, reviews.offsets[1:-1])
+    return [" ".join(words[token - 1] for token in each) for each in tokens]
+
+
+def choose(reviews: Reviews, words: list[str], settings: Vectorize) -> tuple[list[str], int, ngrams.NGrams]:
+    write_reviews("train", [reviews], len(reviews), len(words))
+    return columns.choose(words, settings)
+
+
+def check(reviews: Reviews, words: list[str], settings: Vectorize) -> None:
+    """Compare columns, their order, and the ones below them with those of CountVectorizer."""
+    chosen, first, known = choose(reviews, words, settings)
+    counter = CountVectorizer(
+        token_pattern="[^ ]+", lowercase=False, ngram_range=(2, settings.ngrams), min_df=settings.min_count, binary=True
+    )
+    expected = scipy.sparse.csc_matrix(counter.fit_transform(texts_of(reviews, words)))
+    counts = np.asarray(expected.sum(axis=0)).ravel()
+    place, rank = counter.vocabulary_, {word: number for number, word in enumerate(words)}
+    order = sorted(place, key=lambda text: (text.count(" "), -counts[place[text]], [rank[w] for w in text.split(" ")]))
+    assert chosen == [*SPECIAL, *words][: settings.num_words] + order
+    ones = multi_hot.encode(reviews, first, known).matrix[:, first:]
+    assert (ones != expected[:, [place[text] for text in order]]).nnz == 0
+
+
+@pytest.mark.parametrize(("longest", "least", "num_words"), [(2, 1, None), (3, 2, None), (4, 3, 20)])
+def test_columns_and_ones_are_those_of_count_vectorizer(
+    settings: Params, longest: int, least: int, num_words: int | None
+) -> None:
+    changes = {"ngrams": longest, "min_count": least, "num_words": num_words, "rows_per_part": 300}
+    check(REVIEWS, NAMES, settings.vectorize.model_copy(update=changes))
+
+
+def test_columns_and_ones_of_imdb(imdb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words, part = read_vocabulary(), next(read_reviews("train", 1000))
+    settings = params.load().vectorize.model_copy(update={"ngrams": 3, "min_count": 2, "num_words": None})
+    monkeypatch.chdir(tmp_path)
+    check(part, words, settings)
+
+
+def test_n_grams_that_no_review_repeats_get_no_column(settings: Params) -> None:
+    chosen, first, known = choose(REVIEWS, NAMES, settings.vectorize.model_copy(update={"ngrams": 3, "min_count": 701}))
+    assert len(chosen) == first
+    assert multi_hot.encode(REVIEWS, first, known).matrix.shape == (len(REVIEWS), first)
+
+
+def test_the_texts_of_the_columns_are_enough(settings: Params) -> None:
+    """`predict` has nothing else. Its words have other numbers, and some occur in n-grams only."""
+    changes = {"ngrams": 3, "min_count": 2, "num_words": 20}
+    chosen, singles, known = choose(REVIEWS, NAMES, settings.vectorize.model_copy(update=changes))
+    found = Columns(chosen, "keras")
+    assert (found.singles, found.longest) == (singles, 3)
+    names = ngrams.all_words(found)
+    assert names[: singles - len(SPECIAL)] == chosen[len(SPECIAL) : singles]
+    numbers = np.array([names.index(word) + 1 if word in names else len(names) + 1 for word in NAMES], np.int32)
+    renumbered = Reviews(numbers[REVIEWS.tokens - 1], REVIEWS.offsets, REVIEWS.labels)
+    ours = multi_hot.encode(renumbered, singles, ngrams.parse(found, names))
+    assert (ours.matrix != multi_hot.encode(REVIEWS, singles, known).matrix).nnz == 0
+
+
+def test_an_unknown_word_ends_a_run() -> None:
+    known = ngrams.parse(Columns([*SPECIAL, "not", "good", "not good"], "keras"), ["not", "good"])
+    reviews = Reviews(np.array([1, 2, 1, 3, 2, 1], np.int32), np.array([0, 2, 5, 6], np.int32), np.zeros(3, np.uint8))
+    assert multi_hot.encode(reviews, 6, known).matrix[:, 6].toarray().ravel().tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("texts", [["not bad"], ["not good", "good not not"]])
+def test_columns_of_another_run_are_an_error(texts: list[str]) -> None:
+    with pytest.raises(UserError, match=r"^columns.parquet .*run `dvc repro`$"):
+        ngrams.parse(Columns([*SPECIAL, "not", "good", *texts], "keras"), ["not", "good"])
