@@ -151,7 +151,7 @@ def slice_rows(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]
 
     `apart` says whether the two intervals of the accuracy do not overlap.
     """
-    both = before.join(after, how="inner", lsuffix="_before", rsuffix="_after").reset_index()
+    both = before.add_suffix("_before").join(after.add_suffix("_after"), how="inner").reset_index()
     both["difference"] = both["accuracy_after"] - both["accuracy_before"]
     both["apart"] = (both["low_after"] > both["high_before"]) | (both["high_after"] < both["low_before"])
     both["sure"] = both[["sure_before", "sure_after"]].min(axis="columns")
