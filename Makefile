@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv committed repro report plots compare audit bench bench-scale bench-predict caching \
+.PHONY: help install .venv committed repro report plots compare audit bench bench-scale bench-predict ladder caching \
   test test-all fuzz verify kills old-keras lint format lock ci
 
 help:  ## List the targets
@@ -69,8 +69,14 @@ bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: benchmarks/predict.md
 	@$(BIN)/python -m benchmarks.predict
 
+ladder: install  ## Run the steps from the reference run to the best model: docs/experiments.md (15 minutes)
+	@$(BIN)/python -m benchmarks.ladder
+
 caching: install  ## Write docs/caching.md: which stages run after which change (five minutes)
 	@$(BIN)/python -m checks.caching
+
+clean-cache: install  ## Remove the tokens that `download` keeps for the next run
+	@$(BIN)/python -m stages.download.tokens
 
 test: install  ## Run the tests, except the slow ones
 	@$(BIN)/pytest -m "not slow"

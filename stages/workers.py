@@ -4,12 +4,14 @@ MULTIHOT_WORKERS is the number of processes, by default that of the cores; 1 run
 DASK_SCHEDULER_ADDRESS the tasks run on the workers of that cluster (docs/scale.md).
 """
 
+import asyncio
 import atexit
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -31,7 +33,13 @@ def run(
 
 
 def each(
-    function: Callable[[_Task], _Result], tasks: Sequence[_Task], size: int, what: str, names: Sequence[object] = ()
+    function: Callable[[_Task], _Result],
+    tasks: Sequence[_Task],
+    size: int,
+    what: str,
+    names: Sequence[object] = (),
+    *,
+    bar: bool = True,
 ) -> Iterator[_Result]:
     """Yield the result of each task, in their order, with a progress bar on a terminal.
 
@@ -41,18 +49,19 @@ def each(
         size: the bytes that all tasks read. A few run in this process, unless MULTIHOT_WORKERS is set.
         what: what the progress bar is called.
         names: what errors call each task, by default the task itself.
+        bar: whether to show the progress bar.
 
     Raises:
         UserError: a worker was killed, twice; or the cluster is not there.
     """
     from tqdm import tqdm
 
-    with tqdm(total=len(tasks), desc=what, unit=" parts", disable=None) as bar:
-        workers, done = _count(size), 0
+    with tqdm(total=len(tasks), desc=what, unit=" parts", disable=None if bar else True) as progress:
+        workers, done = count(size), 0
         if workers == 1:
             for task in tasks:
                 yield function(task)
-                bar.update()
+                progress.update()
             return
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -60,7 +69,7 @@ def each(
                     for result in _dispatch(parallel, function, tasks[done:]):
                         yield result
                         done += 1
-                        bar.update()
+                        progress.update()
                 return
             except _lost() as error:
                 place = (names or tasks)[done]
@@ -72,8 +81,8 @@ def each(
                 say(f"warning: {what}: a worker ended at {place} or shortly after it; trying the rest again")
 
 
-def _count(size: int) -> int:
-    """The number of processes for tasks that read `size` bytes; any number above 1 stands for a cluster."""
+def count(size: int) -> int:
+    """Return the number of processes for tasks that read `size` bytes; any number above 1 stands for a cluster."""
     text = os.environ.get("MULTIHOT_WORKERS")
     if text and not (text.isdecimal() and int(text) > 0):
         raise UserError(f"MULTIHOT_WORKERS is {text!r}; expected a whole number from 1")
@@ -157,4 +166,4 @@ def _lost() -> tuple[type[BaseException], ...]:
     from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
 
-    return (BrokenProcessPool, KilledWorker, CommClosedError)
+    return (BrokenProcessPool, KilledWorker, CommClosedError, CancelledError, asyncio.CancelledError)

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,20 @@ def test_what_is_written_is_read_whatever_the_name(writer: str) -> None:
     assert [row.where for row in rows[:2]] == ["reviews, row 1", "reviews, row 2"]
     assert {row.problem for row in rows} == {""}
     assert [row.text for row in read(name="reviews", parts=("text",))] == EXPECTED
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_stretches_have_the_rows_of_the_whole(writer: str) -> None:
+    WRITERS[writer](REVIEWS, "reviews")
+    path, layout = Path("reviews"), tables.Layout()
+    stretches = tables.stretches(path, layout, 4000)
+    parts = [list(tables.read(path, layout, stretch)) for stretch in stretches]
+    assert [row[1:3] for part in parts for row in part] == [row[1:3] for row in tables.read(path, layout)]
+    assert [row.number for row in parts[-1]] == list(range(1, len(parts[-1]) + 1))
+    kinds = "comma|tab.*|semicolon|pipe.*|UTF-8.*|JSON lines|Polars CSV|Polars JSON lines"
+    assert (len(stretches) > 5) == bool(re.fullmatch(kinds, writer))
+    contents = [b"".join(tables.content(path, stretch)) for stretch in stretches]
+    assert len(set(contents)) == len(contents)
 
 
 def test_tsv_with_quotation_marks_in_the_text() -> None:

@@ -68,7 +68,7 @@ def load(tokenizer: TokenizerName) -> Corpus:
     reviews = list(tqdm((read_folder if path.is_dir() else read)(path), "reading", unit=" reviews", disable=None))
     units = [_Stretch(path, start, reviews[start : start + _ROWS]) for start in range(0, len(reviews), _ROWS)]
     size = sum(len(review.text) for review in reviews)
-    tokenized = workers.run(tokens.tokenize, [(unit, tokenizer) for unit in units], size, "tokenizing", units)
+    tokenized = workers.run(tokens.tokenize, tokens.tasks(units, tokenizer), size, "tokenizing", units)
     files = [(review.split, -review.label, review.file) for review in reviews]  # pos before neg
     generator = np.random.RandomState(113)  # keras.datasets.imdb.load_data's: train first, then test
     train, test = (_rows(path, files, split, generator) for split in ("train", "test"))

@@ -19,6 +19,10 @@ from stages.download.corpus import Corpus
 _TOKENS = 1 << 22
 """Tokens in a batch, up to one review more: 16 MiB."""
 
+_UNITED = 16
+"""Units whose words are brought together at a time."""
+_RANKS = "ranks.npy"
+
 
 class Origin(NamedTuple):
     """Where the rows of a unit came from."""
@@ -32,8 +36,9 @@ class _Unit(NamedTuple):
     """What it takes to encode the rows of a unit."""
 
     tokens: Path
-    ranks: Path
-    """An npy file: the rank of each of its words, 0 for one that is not in the training split."""
+    words: Path
+    """An npy file with the position of each of its words among all. `_RANKS` beside it has the rank of each of those,
+    0 for a word that is not in the training split."""
     start: int
     """The number of rows before it, in all units."""
     origin: Origin | None
@@ -73,22 +78,19 @@ def corpus(
     training[splits[0]] = True
     tasks = [(unit.path, training[start:end]) for unit, start, end in zip(units, starts, starts[1:], strict=False)]
     found = workers.run(_count, tasks, size, "counting", units)
-    words, numbers = _unite([tokens.read(unit.path)["words"] for unit in units])
-    counts = np.zeros(len(words), np.int64)
-    for number, each in zip(numbers, found, strict=True):
-        counts[number] += each
+    scratch = tempfile.TemporaryDirectory(prefix="ranks-", dir=tokens.folder())
+    words, counts = _unite(units, found, Path(scratch.name))
     table = pa.table({"word": words, "count": counts})
     ranked = pc.sort_indices(table, [("count", "descending"), ("word", "ascending")]).to_numpy()
     ranked = ranked[: np.count_nonzero(counts)]
     ranks = np.zeros(len(words), np.int32)
     ranks[ranked] = np.arange(1, len(ranked) + 1)
 
-    scratch = tempfile.TemporaryDirectory(prefix="ranks-", dir=tokens.folder())
-    known = []
-    for position, (unit, number, start) in enumerate(zip(units, numbers, starts.tolist(), strict=False)):
-        path = Path(scratch.name, f"{position}.npy")
-        np.save(path, ranks[number])
-        known.append(_Unit(unit.path, path, start, origins[position] if origins else None))
+    np.save(Path(scratch.name, _RANKS), ranks)
+    known = [
+        _Unit(unit.path, Path(scratch.name, f"{number}.npy"), start, origins[number] if origins else None)
+        for number, (unit, start) in enumerate(zip(units, starts.tolist(), strict=False))
+    ]
     parts = {
         split: [
             partial(_encode, known, batch, labels[batch], details and details.take(batch), slices)
@@ -99,20 +101,36 @@ def corpus(
     return Corpus(source, words.take(pa.array(ranked)), counts[ranked], parts, size=size, scratch=scratch)
 
 
-def _unite(words: Sequence[pa.Array]) -> tuple[pa.Array, list[NDArray[np.int32]]]:
-    """Return the different words of all units, and for each unit the positions of its words among them."""
-    encoded = pa.chunked_array(words, pa.large_string()).dictionary_encode()  # one dictionary for all chunks
-    flat = np.concatenate([np.empty(0, np.int32), *(chunk.indices.to_numpy() for chunk in encoded.chunks)])
-    united = encoded.chunks[-1].dictionary if encoded.num_chunks else pa.array([], pa.large_string())
-    return united, np.split(flat, np.cumsum([len(each) for each in words])[:-1])
+def _unite(
+    units: Sequence[tokens.Tokens], found: Sequence[NDArray[np.int32]], scratch: Path
+) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Return the different words of all units and their counts in the training split.
+
+    Args:
+        units: The tokenized units.
+        found: The counts of each unit's words.
+        scratch: A folder, in which `N.npy` will hold, for each word of unit N, its position among the different words.
+    """
+    words, counts = pa.array([], pa.large_string()), np.zeros(0, np.int64)
+    for start in range(0, len(units), _UNITED):
+        group = [tokens.read(unit.path)["words"] for unit in units[start : start + _UNITED]]
+        encoded = pa.chunked_array([words, *group]).dictionary_encode()  # one dictionary for all; empty chunks go
+        positions = np.concatenate([np.empty(0, np.int32), *(chunk.indices.to_numpy() for chunk in encoded.chunks)])
+        each = np.split(positions, np.cumsum([len(chunk) for chunk in (words, *group)]))[1:-1]
+        words = encoded.chunks[-1].dictionary if encoded.num_chunks else words
+        counts = np.pad(counts, (0, len(words) - len(counts)))
+        for number, unit in enumerate(each, start):
+            counts[unit] += found[number]
+            np.save(scratch / f"{number}.npy", unit)
+    return words, counts
 
 
-def _count(task: tuple[Path, NDArray[np.bool_]]) -> NDArray[np.int64]:
+def _count(task: tuple[Path, NDArray[np.bool_]]) -> NDArray[np.int32]:
     """Return how often each word of a unit is in its training rows."""
     path, training = task
     unit = tokens.read(path)
     kept = np.repeat(training, unit["lengths"].to_numpy())
-    return np.bincount(unit["tokens"].to_numpy()[kept], minlength=len(unit["words"]))
+    return np.bincount(unit["tokens"].to_numpy()[kept], minlength=len(unit["words"])).astype(np.int32)
 
 
 def _encode(
@@ -124,6 +142,7 @@ def _encode(
 ) -> Iterator[Reviews]:
     """Yield rows with ranks as tokens, without the words of rank 0, some at a time."""
     which = np.searchsorted([unit.start for unit in units[1:]], rows, "right")
+    ranks = np.load(units[0].words.with_name(_RANKS), mmap_mode="r")
     opened = {number: tokens.read(units[number].tokens) for number in np.unique(which).tolist()}
     starts, lengths = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for number, unit in opened.items():
@@ -134,19 +153,19 @@ def _encode(
     ends = np.cumsum(lengths + 1)  # + 1: empty reviews fill a batch, too
     for batch in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(ends // _TOKENS)) + 1):
         offsets = np.concatenate([[0], np.cumsum(lengths[batch])])
-        ranks = np.empty(offsets[-1], np.int32)
+        found = np.empty(offsets[-1], np.int32)
         origins = []
         for number in np.unique(which[batch]).tolist():
             chosen = np.flatnonzero(which[batch] == number)
             at, length = batch[chosen], lengths[batch[chosen]]
-            words = opened[number]["tokens"].to_numpy()[_spans(starts[at], length)]
-            ranks[_spans(offsets[chosen], length)] = np.load(units[number].ranks)[words]
+            words = np.load(units[number].words)[opened[number]["tokens"].to_numpy()[_spans(starts[at], length)]]
+            found[_spans(offsets[chosen], length)] = ranks[words]
             origins.append(_origins(units[number], opened[number], rows[at] - units[number].start, slices))
         more = details and details.take(batch)
         if more is None and units[0].origin:
             more = pa.concat_tables(origins).take(np.argsort(np.argsort(which[batch], kind="stable")))
-        kept = np.concatenate([[0], np.cumsum(ranks > 0)]).astype(np.int32)
-        yield Reviews(ranks[ranks > 0], kept[offsets], labels[batch], more)
+        kept = np.concatenate([[0], np.cumsum(found > 0)]).astype(np.int32)
+        yield Reviews(found[found > 0], kept[offsets], labels[batch], more)
 
 
 def _spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

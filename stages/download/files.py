@@ -18,7 +18,7 @@ from stages.console import UserError, one_line, say
 from stages.contracts.reviews import OwnReviews
 from stages.download import encoder
 from stages.download.corpus import Corpus
-from stages.download.tokens import Tokens, tokenize
+from stages.download.tokens import Task, Tokens, tasks, tokenize
 from stages.encoding import TokenizerName
 from stages.params import Files, holdout_that_fits
 
@@ -145,13 +145,13 @@ def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) 
     layout = tables.Layout(settings.text, settings.label, settings.columns, settings.encoding, settings.slices)
     units = [_Stretch(path, layout, stretch) for path in paths for stretch in tables.stretches(path, layout, _STRETCH)]
     size = sum(map(_size, paths))
-    tokenized = workers.run(_attempt, [(unit, tokenizer) for unit in units], size, "reading", units)
+    tokenized = workers.run(_attempt, tasks(units, tokenizer), size, "reading", units)
     found: list[_Read] = []
     for path, each in groupby(zip(units, tokenized, strict=True), lambda pair: pair[0].path):
         pairs = list(each)
         if any(isinstance(tokens, UserError) for _, tokens in pairs):  # say it of the whole file, with its row numbers
             whole = _Stretch(path, layout, None)
-            pairs = [(whole, tokenize((whole, tokenizer)))]
+            pairs = [(whole, tokenize(*tasks([whole], tokenizer)))]
         row = 0
         for unit, tokens in pairs:
             assert isinstance(tokens, Tokens)  # noqa: S101
@@ -167,7 +167,7 @@ def _size(path: Path) -> int:
     return 1000 * len(tables.texts(path)) if tables.has_classes(path) else path.stat().st_size
 
 
-def _attempt(task: tuple[_Stretch, TokenizerName]) -> Tokens | UserError:
+def _attempt(task: Task) -> Tokens | UserError:
     """Tokenize a unit, or return what is wrong with it."""
     try:
         return tokenize(task)

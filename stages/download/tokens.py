@@ -76,22 +76,36 @@ class Tokens(NamedTuple):
     first_bad: list[BadRow]
 
 
-def tokenize(task: tuple[Unit, TokenizerName]) -> Tokens:
-    """Tokenize a unit, unless its tokens are in the cache folder.
+class Task(NamedTuple):
+    """What it takes to tokenize a unit in another process, whatever its environment."""
+
+    unit: Unit
+    tokenizer: TokenizerName
+    folder: Path
+    """Where the tokens are kept."""
+
+
+def tasks(units: Iterable[Unit], tokenizer: TokenizerName) -> list[Task]:
+    """Return the tasks of some units, whose tokens are kept in the user's cache folder."""
+    return [Task(unit, tokenizer, folder()) for unit in units]
+
+
+def tokenize(task: Task) -> Tokens:
+    """Tokenize a unit, unless its tokens are kept.
 
     Raises:
         UserError: a file cannot be read as it is, or the cache folder not be written to.
     """
-    unit, tokenizer = task
-    digest = hashlib.sha256(repr((_code(), tokenizer, unit.meaning())).encode())
+    unit = task.unit
+    digest = hashlib.sha256(repr((_code(), task.tokenizer, unit.meaning())).encode())
     for block in unit.content():
         digest.update(block)
-    path = folder() / digest.hexdigest()
+    path = task.folder / digest.hexdigest()
     try:
         found = _summary(path, check=True)
         os.utime(path)
     except _DAMAGE:
-        _write(path, unit, tokenizers.TOKENIZERS[tokenizer])
+        _write(path, unit, tokenizers.TOKENIZERS[task.tokenizer])
         found = _summary(path)
     return found
 

@@ -16,12 +16,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from stages import console
 
 if TYPE_CHECKING:
+    from stages.predict.model import Answer
     from stages.tables import Row
+
+    _Row = TypeVar("_Row", Row, Answer)
 
 _MODELS = Path("models")
 _STANDARD_INPUT = Path("-")
@@ -92,28 +95,34 @@ def main(
     # Imports take time, so they come after the checks of the arguments.
     from tqdm import tqdm
 
+    from stages import tables
     from stages.contracts.features import read_columns
-    from stages.contracts.model import MODEL, MODEL_COLUMNS, THRESHOLD, read_threshold
+    from stages.contracts.model import MODEL_COLUMNS
     from stages.encoding.tokenizers import TOKENIZERS
-    from stages.inference import network
-    from stages.predict import show
-    from stages.predict.model import Model
+    from stages.predict import show, stretches
 
     are_lines = not texts and (file in (None, _STANDARD_INPUT) or Path(str(file)).suffix.lower() == ".txt")
-    rows = _usable(_rows(texts, file, column, columns, encoding), bad_rows, are_lines=are_lines)
-    if texts:
-        rows = iter(list(rows))  # check all before the first prediction
-    known = read_columns(models / MODEL_COLUMNS.name)
-    model = Model(network.read(known, models / MODEL.name), known, read_threshold(models / THRESHOLD.name))
+    tokenizer = TOKENIZERS[read_columns(models / MODEL_COLUMNS.name).tokenizer]
+    rows: Iterable[Row]
+    if file and file != _STANDARD_INPUT:
+        layout = tables.Layout(column, None, columns, encoding, parts=("text",), setting="--{}")
+        answers = stretches.answers(models, file, layout, explain=explain)
+    else:
+        if texts:
+            rows = [tables.check(f"text {number}", 0, text) for number, text in enumerate(texts, 1)]
+            rows = list(_usable(rows, bad_rows, are_lines=False))  # check all before the first prediction
+        else:
+            rows = tables.lines("standard input", sys.stdin.buffer)
+        answers = stretches.read_model(models).answers(rows, explain=explain)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not support all characters
     terminal = sys.stdout.isatty()
     colour = terminal and not os.environ.get("NO_COLOR")
-    line = show.as_json if json else partial(show.for_people, tokenizer=TOKENIZERS[known.tokenizer], colour=colour)
+    line = show.as_json if json else partial(show.for_people, tokenizer=tokenizer, colour=colour)
     # On a terminal, the lines themselves show the progress.
-    bar = tqdm(rows, unit=" reviews", disable=True if texts or terminal else None)
+    bar = tqdm(answers, unit=" reviews", disable=True if texts or terminal else None)
     unknown = 0
-    for answer in model.answers(bar, explain=explain):
+    for answer in _usable(bar, bad_rows, are_lines=are_lines):
         print(line(answer))
         unknown += not answer.known
         if not answer.known and unknown <= _NAMED:
@@ -122,20 +131,7 @@ def main(
         _warn(f"{unknown - _NAMED:,} more reviews have no word that the model knows")
 
 
-def _rows(
-    texts: list[str], file: Path | None, column: str | None, columns: list[str] | None, encoding: str
-) -> "Iterator[Row]":
-    from stages import tables
-
-    if file and file != _STANDARD_INPUT:
-        layout = tables.Layout(column, None, columns, encoding, parts=("text",), setting="--{}")
-        return tables.read(file, layout)
-    if texts:
-        return (tables.check(f"text {number}", 0, text) for number, text in enumerate(texts, 1))
-    return tables.lines("standard input", sys.stdin.buffer)
-
-
-def _usable(rows: "Iterable[Row]", bad_rows: str, *, are_lines: bool) -> "Iterator[Row]":
+def _usable(rows: "Iterable[_Row]", bad_rows: str, *, are_lines: bool) -> "Iterator[_Row]":
     """Yield the rows with a text. Other rows are an error or, like blank lines, are left out and counted."""
     from stages.tables import BLANK
 

@@ -1,5 +1,6 @@
 """Predict texts: the trained network with its tokenizer and its columns."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, repeat
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,6 +39,9 @@ class Answer(NamedTuple):
     contributions: dict[str, float] | None
     """The effect of each word in log-odds, the most positive first, if requested. `<unknown>` is all unknown words."""
     threshold: float = 0.5
+    """Above this probability, the text is positive."""
+    problem: str = ""
+    """Why there is no prediction, if there is none: that of the `Row`."""
 
     @property
     def label(self) -> str:
@@ -67,7 +71,7 @@ class Model:
         self._ngrams = ngrams.parse(columns, words)
 
     def answers(self, rows: Iterable["Row"], *, explain: bool) -> Iterator[Answer]:
-        """Yield the prediction for each row, in order. Some thousand rows are predicted at a time.
+        """Yield the prediction for each row, in order, or its problem. Some thousand rows are predicted at a time.
 
         A probability does not depend on the other texts: it has the same bits for a text alone and among a million.
 
@@ -77,15 +81,21 @@ class Model:
         """
         number = 0
         for chunk in _chunks(rows):
-            features = self.encode([row.text for row in chunk])
-            known = features.matrix.indices[features.matrix.indptr[1:] - 1] >= len(vocabulary.SPECIAL)
-            reasons = self._reasons(features) if explain else repeat(None)
-            probabilities = self._network.predict(features.matrix)
-            each = zip(chunk, probabilities.tolist(), known.tolist(), reasons, strict=False)
-            for row, probability, has_known, contributions in each:
+            predicted = self._predict([row.text for row in chunk if not row.problem], explain=explain)
+            for row in chunk:
                 number += 1
-                place = row.number or number, row.where, row.text
-                yield Answer(*place, probability, has_known, contributions, self._threshold)
+                values = (math.nan, True, None) if row.problem else next(predicted)
+                yield Answer(row.number or number, row.where, row.text, *values, self._threshold, row.problem)
+
+    def _predict(self, texts: Sequence[str], *, explain: bool) -> Iterator[tuple[float, bool, dict[str, float] | None]]:
+        """Yield the probability of each text, whether it has a known word, and the effect of each word."""
+        if not texts:
+            return
+        features = self.encode(texts)
+        known = features.matrix.indices[features.matrix.indptr[1:] - 1] >= len(vocabulary.SPECIAL)
+        reasons = self._reasons(features) if explain else repeat(None)
+        probabilities = self._network.predict(features.matrix)
+        yield from zip(probabilities.tolist(), known.tolist(), reasons, strict=False)
 
     def encode(self, texts: Sequence[str]) -> Features:
         """Return the multi-hot rows of texts, (texts, columns), as `vectorize` encodes the training split.

@@ -36,9 +36,13 @@ class Texts:
 def made(
     units: Sequence[Texts], tokenizer: TokenizerName, labels: object, train: Sequence[int], test: Sequence[int]
 ) -> Corpus:
-    found = [tokens.tokenize((unit, tokenizer)) for unit in units]
+    found = [tokens.tokenize(task) for task in tokens.tasks(units, tokenizer)]
     splits = np.array(train, np.int64), np.array(test, np.int64)
     return encoder.corpus("name", found, np.array(labels, np.uint8), splits, 0)
+
+
+def tokenize(unit: Texts, tokenizer: TokenizerName) -> tokens.Tokens:
+    return tokens.tokenize(*tokens.tasks([unit], tokenizer))
 
 
 def decoded(corpus: Corpus, split: str) -> list[tuple[list[str], int]]:
@@ -94,26 +98,26 @@ def test_batches_are_bounded_and_typed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tokens_are_kept_for_the_same_bytes_and_tokenizer(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unit = Texts(["It's a fine <br /> film", "no"])
-    first = tokens.tokenize((unit, "keras"))
-    assert tokens.tokenize((Texts(["another"]), "keras")).path != first.path
-    assert tokens.tokenize((unit, "unicode")).path != first.path
+    first = tokenize(unit, "keras")
+    assert tokenize(Texts(["another"]), "keras").path != first.path
+    assert tokenize(unit, "unicode").path != first.path
     assert len(list(cache.iterdir())) == 3
     with monkeypatch.context() as patch:
         patch.setattr(Texts, "rows", lambda _: pytest.fail("it was read again"))
-        assert tokens.tokenize((unit, "keras")).path == first.path
+        assert tokenize(unit, "keras").path == first.path
     for damaged in (b"", first.path.read_bytes()[:-1], first.path.read_bytes().replace(b"fine", b"gone")):
         whole = first.path.read_bytes()
         first.path.write_bytes(damaged)
-        again = tokens.tokenize((unit, "keras"))
+        again = tokenize(unit, "keras")
         assert again.path.read_bytes() == whole
         np.testing.assert_array_equal(again.hashes, first.hashes)
 
 
 def test_the_cache_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = [tokens.tokenize((Texts([f"text {number}"]), "keras")).path for number in range(4)]
+    made = [tokenize(Texts([f"text {number}"]), "keras").path for number in range(4)]
     for age, path in enumerate(made):
         os.utime(path, (1e9 - age, 1e9 - age))
-    tokens.tokenize((Texts(["text 3"]), "keras"))  # used just now
+    tokenize(Texts(["text 3"]), "keras")  # used just now
     monkeypatch.setenv("MULTIHOT_CACHE_GB", str(2.5 * made[0].stat().st_size / 1e9))
     tokens.prune()
     assert sorted(cache.iterdir()) == sorted([made[0], made[3]])
@@ -126,4 +130,4 @@ def test_a_full_disk_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     cache.parent.mkdir()
     cache.write_text("no folder")
     with pytest.raises(UserError, match=r"tokens cannot be written to .*\n.*XDG_CACHE_HOME"):
-        tokens.tokenize((Texts(["a text"]), "keras"))
+        tokenize(Texts(["a text"]), "keras")

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.console import UsageError, UserError
+from stages.predict import stretches
 from stages.predict.__main__ import main
 from tests.conftest import ROOT
 from tests.predict.conftest import made_up
@@ -74,6 +75,34 @@ def test_texts_files_and_standard_input_give_the_same(
         assert answered(capsys, file=name, column="body") == expected
     piped(monkeypatch, "\n".join(TEXTS).encode())
     assert answered(capsys) == expected
+
+
+def test_the_number_of_workers_does_not_show(
+    models: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretches, "_STRETCH", 1 << 12)
+    texts = [*made_up(100), "unknown", "", *made_up(50, seed=1)]
+    write(models / "broken.csv", texts, "text")
+    with (models / "broken.csv").open("a") as file:
+        file.write('151,"word1\n')
+    for name in ("a.txt", "a.csv", "a.jsonl", "a.parquet"):
+        write(models / name, texts, "text")
+
+    def said(number: str, name: str, bad_rows: str) -> tuple[str, str, str]:
+        monkeypatch.setenv("MULTIHOT_WORKERS", number)
+        error = ""
+        try:
+            main([], Path(name), None, json=True, explain=True, bad_rows=bad_rows)
+        except UserError as caught:
+            error = str(caught)
+        return error, *capfd.readouterr()
+
+    for name in ("a.txt", "a.csv", "a.jsonl", "a.parquet"):
+        for bad_rows in ("skip", "error"):
+            assert said("2", name, bad_rows) == said("1", name, bad_rows)
+    broken = said("1", "broken.csv", "skip")[0]
+    assert "after row" in broken
+    assert said("2", "broken.csv", "skip")[0] == broken  # but more rows came before it
 
 
 @pytest.mark.parametrize(

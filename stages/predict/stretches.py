@@ -1,0 +1,87 @@
+"""Predict the rows of a large file on all cores, in their order. Each process reads a stretch of the file."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from stages import tables, workers
+from stages.console import UserError
+from stages.contracts.features import read_columns
+from stages.contracts.model import MODEL, MODEL_COLUMNS, THRESHOLD, read_threshold
+from stages.inference import network
+from stages.predict.model import Answer, Model
+
+_STRETCH = 4 << 20
+"""Bytes that are predicted at a time, by one process."""
+_WAITING = 32
+"""Stretches whose answers may wait to be printed, to bound memory."""
+
+
+class _Task(NamedTuple):
+    models: Path
+    stamp: int
+    """When the model was written, so that a worker does not use the one before."""
+    file: Path
+    layout: tables.Layout
+    stretch: tables.Stretch
+    explain: bool
+
+
+def answers(models: Path, file: Path, layout: tables.Layout, *, explain: bool) -> Iterator[Answer]:
+    """Yield the prediction for each row of a file, or its problem.
+
+    A stretch that cannot be read, and what follows it, is read again as the rest of the whole file: then the error is
+    that of the file, if there is one.
+    """
+    done = 0
+    for each in _in_parallel(models, file, layout, explain=explain):
+        if each is None:
+            break
+        yield each
+        done += 1
+    else:
+        return
+    yield from read_model(models).answers(islice(tables.read(file, layout), done, None), explain=explain)
+
+
+def _in_parallel(models: Path, file: Path, layout: tables.Layout, *, explain: bool) -> Iterator[Answer | None]:
+    """Yield what `answers` does, and None where the rest is to be read as a whole."""
+    is_large = file.is_file() and workers.count(file.stat().st_size) > 1
+    stretches = [each for each in tables.stretches(file, layout, _STRETCH) if each] if is_large else []
+    if not stretches:
+        yield None
+        return
+    stamp, done = (models / MODEL.name).stat().st_mtime_ns, 0
+    tasks = [_Task(models.resolve(), stamp, file.resolve(), layout, each, explain) for each in stretches]
+    for start in range(0, len(tasks), _WAITING):
+        some = tasks[start : start + _WAITING]
+        names = [f"{file}, from {each.stretch.start:,} on" for each in some]
+        for found in workers.each(_predict, some, file.stat().st_size, "predict", names, bar=False):
+            if isinstance(found, UserError):
+                yield None
+                return
+            for each in found:
+                row = tables.Row(str(file), "", number=each.row + done)
+                yield each._replace(row=row.number, where=row.where)
+            done += len(found)
+
+
+def _predict(task: _Task) -> list[Answer] | UserError:
+    try:
+        rows = list(tables.read(task.file, task.layout, task.stretch))
+    except UserError as error:
+        return error
+    return list(_kept_model(task.models, task.stamp).answers(rows, explain=task.explain))
+
+
+@lru_cache(maxsize=1)
+def _kept_model(models: Path, _: int) -> Model:
+    return read_model(models)
+
+
+def read_model(models: Path) -> Model:
+    """Read the model in a folder."""
+    known = read_columns(models / MODEL_COLUMNS.name)
+    return Model(network.read(known, models / MODEL.name), known, read_threshold(models / THRESHOLD.name))

@@ -1,0 +1,153 @@
+"""Tasks in other processes: the same results as in one, whatever becomes of a worker."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages import workers
+from stages.console import UserError
+from stages.contracts.reviews import RAW, read_details
+from stages.download import __main__ as download
+from stages.download import encoder, files
+from tests.conftest import ROOT, write_params
+
+
+def kill(task: tuple[Path, int]) -> int:
+    """Kill this worker at number 2, unless a file is there; it is there the next time."""
+    mark, number = task
+    if number == 2 and not mark.exists():
+        mark.parent.mkdir(exist_ok=True)
+        if mark.name == "once":
+            mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def refuse(number: int) -> int:
+    raise UserError(f"number {number} is not to be had")
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIHOT_WORKERS", "2")
+
+
+@pytest.mark.usefixtures("two")
+def test_a_killed_worker_is_replaced_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert workers.run(kill, [(tmp_path / "once", number) for number in range(6)], 0, "work") == list(range(6))
+    assert "trying the rest again" in capfd.readouterr().out
+    with pytest.raises(UserError, match=r"^work: a worker ended at task [012] or shortly after it, twice") as caught:
+        workers.run(kill, [(tmp_path / "each", n) for n in range(6)], 0, "work", [f"task {n}" for n in range(6)])
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.usefixtures("two")
+def test_an_error_of_a_task_is_raised_here() -> None:
+    with pytest.raises(UserError, match=r"^number 0 is not to be had$"):
+        workers.run(refuse, (0, 1, 2), 0, "work")
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "all"])
+def test_a_number_of_workers_that_is_none(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    monkeypatch.setenv("MULTIHOT_WORKERS", number)
+    with pytest.raises(UserError, match=rf"MULTIHOT_WORKERS is '{number}'"):
+        workers.run(refuse, [1], 0, "work")
+
+
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_worker_outlives_its_program(tmp_path: Path, kind: signal.Signals) -> None:
+    code = "import tests.test_workers as t; from stages import console; console.run(t.wait, None)"
+    program = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MULTIHOT_WORKERS": "2"}, start_new_session=True,
+    )  # fmt: skip
+    until(lambda: len(list(tmp_path.iterdir())) == 2)
+    pids = [int(path.name) for path in tmp_path.iterdir()]
+    if kind == signal.SIGINT:
+        os.killpg(program.pid, kind)  # as Ctrl-C does
+    else:
+        program.send_signal(kind)
+    _, said = program.communicate(timeout=60)
+    until(lambda: not any(map(is_running, pids)))
+    assert "Traceback" not in said
+    assert said.count("interrupted") == (kind != signal.SIGKILL)
+
+
+def wait() -> None:
+    workers.run(sleep, range(4), 0, "sleeping")
+
+
+def sleep(_: int) -> None:
+    Path(str(os.getpid())).touch()
+    time.sleep(600)
+
+
+def until(reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write reviews in several files, which are read in small stretches and written in small parts."""
+    monkeypatch.setattr(files, "_STRETCH", 1 << 12)
+    monkeypatch.setattr(encoder, "PART_ROWS", 100)
+    frame = pd.DataFrame({"text": [f'word{n % 7} "a", b{n}\nend {n}' * 9 for n in range(200)], "year": range(200)})
+    frame["label"] = [n % 2 for n in range(200)]
+    own = folder / "data/own"
+    own.mkdir(parents=True)
+    frame.to_csv(own / "a.csv", index=False)
+    frame.to_json(own / "b.jsonl", orient="records", lines=True)
+    frame.to_csv(own / "c.csv.gz", index=False)
+    frame.to_parquet(own / "d.parquet", row_group_size=30)
+    bare = "".join(f'6" screen {n},{n % 2},{n}\n' for n in range(2000))  # where a text ends cannot be told by counting
+    (own / "e.csv").write_text(f"text,label,year\n{bare}")
+    write_params(folder, {"data": {"sources": ["files"], "files": {"train": ["*.*"], "slices": ["year"]}}})
+
+
+def downloaded(monkeypatch: pytest.MonkeyPatch, number: str) -> dict[str, bytes]:
+    """What so many workers write, with nothing in the cache folder."""
+    monkeypatch.setenv("MULTIHOT_WORKERS", number)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path.cwd() / number))
+    download.main()
+    return {str(path): path.read_bytes() for path in RAW.rglob("*.*")}
+
+
+def test_no_byte_shows_the_number_of_workers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(folder, monkeypatch)
+    one = downloaded(monkeypatch, "1")
+    assert one == downloaded(monkeypatch, "2") == downloaded(monkeypatch, "5")
+    assert len(one) > 20
+    assert len(list((folder / "1/multihot/tokens").iterdir())) > 20
+    details = pd.concat([read_details("train"), read_details("test")])
+    rows = dict.fromkeys(["a.csv", "b.jsonl", "c.csv.gz", "d.parquet"], 200) | {"e.csv": 2000}
+    assert details.groupby("file").size().to_dict() == rows
+    assert (details["row"] == details["year"].astype(int) + 1).all()
+
+
+def test_no_byte_shows_a_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="dask[distributed] is an extra: pip install .[cluster]")
+    prepare(folder, monkeypatch)
+    one = downloaded(monkeypatch, "1")
+    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
+        assert workers.run(kill, [(tmp_path / "once", number) for number in range(6)], 0, "work") == list(range(6))
+        assert downloaded(monkeypatch, "2") == one
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"^no scheduler answers at DASK_SCHEDULER_ADDRESS=tcp://127.0.0.1:9 "):
+        workers.run(refuse, [1], 0, "work")
