@@ -1,6 +1,6 @@
 """Compare the results in the working tree with those of a revision, on a page that needs no network.
 
-Reads   results/, data/raw/test.parquet and params.yaml, here and in the revision; the latter from git and DVC's cache
+Reads   results/ and params.yaml, here and in the revision (from git and DVC's cache), and the words in data/raw
 Writes  dvc_plots/compare.html
 
 The page shows the metrics with their intervals, whether the two networks differ (McNemar's test on the answers for the
@@ -27,7 +27,7 @@ from scipy.stats import binomtest
 from checks.caching import parameters
 from stages import console
 from stages.console import UserError, one_line
-from stages.contracts.reviews import RAW, read_some_reviews, read_vocabulary
+from stages.contracts.reviews import read_some_reviews, read_vocabulary
 from stages.evaluate import report
 from stages.evaluate.results import METRICS, PREDICTIONS, SLICES
 from stages.params import PARAMS
@@ -48,11 +48,9 @@ class Run:
     params: dict[str, Any]
     """By dotted key."""
     predictions: pd.DataFrame
-    """`label` and `probability` of each test row."""
+    """`label` and `probability` of each test row, and where it came from if it is one of your own reviews."""
     slices: pd.DataFrame | None
     """By name. None if DVC's cache does not hold them, or the run is older than they are."""
-    test_split: bytes
-    """The content of data/raw/test.parquet."""
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -85,6 +83,14 @@ def mcnemar(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> McNemar:
     return McNemar(fixed, broken, p_value)
 
 
+def same_reviews(before: Run, after: Run) -> bool:
+    """Return whether two runs have the same test reviews: the same labels in the same order, and the same places.
+
+    The words of the reviews may differ, for example between two tokenizers.
+    """
+    return before.predictions.drop(columns="probability").equals(after.predictions.drop(columns="probability"))
+
+
 def read(revision: str | None) -> Run:
     """Read the results of a revision, or those in the working tree.
 
@@ -94,9 +100,8 @@ def read(revision: str | None) -> Run:
     return Run(
         json.loads(_content(METRICS, revision)),
         dict(parameters(YAML(typ="safe").load(_content(PARAMS, revision)))),
-        pd.read_parquet(io.BytesIO(_content(PREDICTIONS, revision)), columns=["label", "probability"]),
+        pd.read_parquet(io.BytesIO(_content(PREDICTIONS, revision))),
         _slices(revision),
-        _content(RAW / "test.parquet", revision),
     )
 
 
@@ -146,7 +151,7 @@ def slice_rows(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]
 
     `apart` says whether the two intervals of the accuracy do not overlap.
     """
-    both = before.join(after, how="inner", lsuffix="_before", rsuffix="_after").reset_index()
+    both = before.add_suffix("_before").join(after.add_suffix("_after"), how="inner").reset_index()
     both["difference"] = both["accuracy_after"] - both["accuracy_before"]
     both["apart"] = (both["low_after"] > both["high_before"]) | (both["high_after"] < both["low_before"])
     both["sure"] = both[["sure_before", "sure_after"]].min(axis="columns")
@@ -189,7 +194,7 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple
 
 def render(revision: str, before: Run, after: Run) -> str:
     """Return the page as HTML. Equal arguments give equal text."""
-    same_reviews = before.test_split == after.test_split
+    same = same_reviews(before, after)
     page: str = (
         report.environment(Path(__file__).parent)
         .get_template("compare.html.jinja")
@@ -197,10 +202,10 @@ def render(revision: str, before: Run, after: Run) -> str:
             revision=revision,
             sources=[run.metrics["source"] for run in (before, after)],
             metrics=metric_rows(before, after),
-            test=mcnemar(before.right, after.right) if same_reviews else None,
+            test=mcnemar(before.right, after.right) if same else None,
             level=LEVEL,
             rows=len(after.predictions),
-            reviews=changed_reviews(before, after) if same_reviews else {},
+            reviews=changed_reviews(before, after) if same else {},
             slices=None if before.slices is None or after.slices is None else slice_rows(before.slices, after.slices),
             params=differing(before.params, after.params),
             colours=report.COLOURS,
@@ -216,7 +221,7 @@ def main(revision: str) -> None:
     page = render(revision, before, after)
     with atomic_write(PAGE) as path:
         path.write_text(page, encoding="utf-8", newline="\n")
-    if before.test_split == after.test_split:
+    if same_reviews(before, after):
         test = mcnemar(before.right, after.right)
         verdict = "a difference" if test.p_value < LEVEL else "no difference that chance does not explain"
         console.say(

@@ -78,15 +78,14 @@ def of_slices(slices: pd.DataFrame, accuracy: float) -> Chart:
     names = [f"{name[:28]} ({rows:,})" for name, rows in zip(shown["slice"], shown["rows"], strict=True)]
 
     def draw(axes: Axes) -> None:
-        axes.axvline(accuracy, color=GREY, linestyle=":", label="all test reviews")
+        axes.axvline(accuracy, color=GREY, linestyle=":")
         for sure, color in ((1, POSITIVE), (0, GREY)):
             some = shown[shown["sure"] == sure]
             errors = [some["accuracy"] - some["low"], some["high"] - some["accuracy"]]
             axes.errorbar(some["accuracy"], some.index, xerr=errors, fmt="o", color=color)
         # A name may hold a dollar sign, which would otherwise start a formula.
         axes.set_yticks(shown.index, names, parse_math=False, fontsize=10)
-        axes.set(xlabel="Accuracy", ylim=(len(shown) - 0.5, -0.5))
-        axes.legend(frameon=False, loc="best")
+        axes.set(xlabel="Accuracy (dotted: all reviews)", ylim=(len(shown) - 0.5, -0.5))
 
     worst = shown.iloc[0]
     return Chart(
@@ -176,7 +175,7 @@ def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.flo
         axes.plot(recall[kept], precision[kept], "-", color=POSITIVE, label="test")
         axes.plot(recall[chosen], precision[chosen], "o", color=NEGATIVE, label=f"threshold: {threshold:.4g}")
         axes.set(xlabel="Recall", ylabel="Precision", ylim=(0, 1.02))
-        axes.legend(frameon=False, loc="lower left")
+        axes.legend(frameon=False, loc="best")
 
     at_nine_tenths = np.interp(0.9, recall, precision)
     return Chart(
@@ -221,6 +220,7 @@ def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
         for count, name, color, line in zip(counts, _CLASSES, (NEGATIVE, POSITIVE), ("--", "-"), strict=True):
             axes.stairs(count, edges, color=color, linestyle=line, linewidth=1.8, label=f"{name} reviews")
         axes.set(xlabel="Predicted probability of positive", ylabel="Test reviews")
+        axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
         axes.set_ylim(0, 1.2 * axes.dataLim.y1)  # room for the legend above the highest bar
         axes.legend(frameon=False, loc="upper center", ncols=2)
 

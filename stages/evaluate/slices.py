@@ -26,7 +26,7 @@ def table(
     labels: NDArray[np.float32],
     probabilities: NDArray[np.float32],
     threshold: float,
-    columns: int,
+    singles: int,
     details: pd.DataFrame,
 ) -> pd.DataFrame:
     """Measure the predictions in each slice of the test split.
@@ -39,7 +39,7 @@ def table(
         labels: (rows,) 0 or 1.
         probabilities: (rows,) that the row is positive.
         threshold: a row with a higher probability is predicted positive.
-        columns: the number of columns of the features.
+        singles: the number of columns before the first n-gram.
         details: what else is known of each row, from `stages.contracts.reviews.read_details`.
 
     Returns:
@@ -48,7 +48,7 @@ def table(
         `mean_probability`, `calibration_error`, and `sure`, which is 0 below `FEW` rows. The worst slice comes first,
         and the unsure ones come last.
     """
-    words, unknown = _words(columns)
+    words, unknown = _words(singles)
     likelier = np.maximum(probabilities.astype(np.float64), 1 - probabilities.astype(np.float64))
     groups: dict[str, Any] = {
         "words": pd.cut(words, [-1, 10, 25, 50, 100, 200, 400, 800, np.inf], labels=_WORDS),
@@ -78,7 +78,7 @@ def worst(slices: pd.DataFrame) -> dict[str, Any] | None:
     return {"slice": first["slice"], "rows": int(first["rows"]), "accuracy": round(float(first["accuracy"]), 6)}
 
 
-def _words(columns: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _words(singles: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the number of words of each test review, and the share of them that have no column, both (rows,).
 
     Only words with a rank count, which are those of the training split: the tokenizers drop all others from the test
@@ -87,7 +87,7 @@ def _words(columns: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """
     counts, unknown = [], []
     for batch in read_reviews("test", 10_000):
-        rare = vocabulary.columns(batch.tokens, columns) == vocabulary.UNKNOWN
+        rare = vocabulary.columns(batch.tokens, singles) == vocabulary.UNKNOWN
         counts.append(np.diff(batch.offsets))
         unknown.append(np.diff(np.append(0, np.cumsum(rare))[batch.offsets]))
     count = np.concatenate(counts).astype(np.int64)

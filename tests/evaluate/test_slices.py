@@ -98,7 +98,5 @@ def test_names_of_slices_show_no_hidden_characters(folder: Path) -> None:
 def read(folder: Path) -> pd.DataFrame:
     """The predictions and the raw reviews of a project."""
     predictions = pq.read_table(folder / "results" / "predictions.parquet").to_pandas()
-    made: pd.DataFrame = predictions.assign(
-        tokens=pq.read_table(folder / "data/raw/test.parquet").column("tokens").to_pylist()
-    )
+    made: pd.DataFrame = predictions.assign(tokens=pq.read_table(folder / "data/raw/test").column("tokens").to_pylist())
     return made
