@@ -1,8 +1,8 @@
 """Kill stages at many moments, and check that `dvc repro` repairs the results. `make kills` runs it.
 
 A clone of HEAD runs on a small synthetic corpus, with two workers where a stage has any. For each kill, the clone is
-reset to the state before a stage and `dvc repro` is started. Then the stage, or dvc and the stage together, get SIGKILL,
-SIGTERM or SIGINT: at a moment during the stage, or while an output is being written. Afterwards:
+reset to the state before a stage and `dvc repro` is started. Then the stage, or dvc and the stage together, get
+SIGKILL, SIGTERM or SIGINT: at a moment during the stage, or while an output is being written. Afterwards:
 
 - every output that exists is complete;
 - no process of the stage is left, neither workers nor anything else;
