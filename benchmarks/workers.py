@@ -1,8 +1,8 @@
 """Measure what workers, and tokens that are kept, save: `python -m benchmarks.workers` prints a table.
 
 It writes a CSV of reviews of 240 words, whole and in 20 files, to a temporary folder: 3.5 kB a review, and as much
-again for what is kept. Each round runs everything once, one after the other; the table shows medians and ratios of seconds
-within a round. `--models` names a folder with a model, for `predict`. fastText takes part if it is installed.
+again for what is kept. Each round runs everything once, one after the other; the table shows medians and ratios
+of seconds within a round. `--models` names a folder with a model, for `predict`. fastText takes part if it is installed.
 """
 
 import argparse

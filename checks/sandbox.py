@@ -116,6 +116,7 @@ class Sandbox:
             "DVC_SITE_CACHE_DIR": str(self._site),
             "TMPDIR": str(self.temporary),
             "XDG_CACHE_HOME": str(scratch / "cache"),
+            "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(Path("~/.cache/matplotlib").expanduser())),
             "MULTIHOT_WORKERS": "2",  # although the corpus is small: workers have to end, too
         }
         clones.own_cache(project)
