@@ -1,9 +1,12 @@
-"""Train the final network with ten seeds, in a folder with the params.yaml and the data/features of an experiment.
+"""Train the final network for some epochs with ten seeds: `python -m benchmarks.seeds EPOCHS`.
+
+The working directory holds the params.yaml and the data/features of an experiment.
 
 Prints the test accuracy of each seed. On multi-hot rows, it trains Keras's `fit` on dense rows with the same seeds, as
 the notebook does; on rows with weights, scikit-learn's logistic regression.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -23,22 +26,22 @@ SEEDS = range(1, 11)
 
 def main() -> dict[str, Any]:
     """Return the accuracies of each model."""
-    settings, columns = params.load().train, len(read_columns().words)
-    found: dict[str, Any] = {"ours": [_ours(settings, columns, seed) for seed in SEEDS]}
+    settings, columns, epochs = params.load().train, len(read_columns().words), int(sys.argv[1])
+    found: dict[str, Any] = {"ours": [_ours(settings, columns, epochs, seed) for seed in SEEDS]}
     train, test = reference.features("train"), reference.features("test")
     if settings.weighting:
         found["logistic"] = _logistic(train, test, columns)
     else:
         splits = _dense(train), _dense(test)
-        found["notebook"] = [_notebook(*splits, settings, seed) for seed in SEEDS]
+        found["notebook"] = [_notebook(*splits, settings, epochs, seed) for seed in SEEDS]
     return found
 
 
-def _ours(settings: Train, columns: int, seed: int) -> float:
+def _ours(settings: Train, columns: int, epochs: int, seed: int) -> float:
     settings = settings.model_copy(update={"seed": seed})
     trainer, training = loop.Trainer(network.build(columns, settings), settings), rows.split_rows("train")
     weighting.adapt(trainer.network, training)
-    history = trainer.fit(training, int(settings.epochs), rows.split_rows("test"))
+    history = trainer.fit(training, epochs, rows.split_rows("test"))
     return float(history["val_binary_accuracy"].iloc[-1])
 
 
@@ -46,9 +49,9 @@ def _dense(part: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return part.matrix.toarray(), part.labels
 
 
-def _notebook(train: tuple[Any, Any], test: tuple[Any, Any], settings: Train, seed: int) -> float:
+def _notebook(train: tuple[Any, Any], test: tuple[Any, Any], settings: Train, epochs: int, seed: int) -> float:
     made = network.build(train[0].shape[1], settings.model_copy(update={"seed": seed}))
-    made.fit(*train, batch_size=settings.batch_size, epochs=settings.epochs, verbose=0)
+    made.fit(*train, batch_size=settings.batch_size, epochs=epochs, verbose=0)
     return float(made.evaluate(*test, batch_size=settings.batch_size, verbose=0)[1])
 
 

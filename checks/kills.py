@@ -1,10 +1,11 @@
 """Kill stages at many moments, and check that `dvc repro` repairs the results. `make kills` runs it.
 
-A clone of HEAD runs on a small synthetic corpus. For each kill, the clone is reset to the state before a stage and
-`dvc repro` is started. Then the stage, or dvc and the stage together, get SIGKILL, SIGTERM or SIGINT: at a moment
-during the stage, or while an output is being written. Afterwards:
+A clone of HEAD runs on a small synthetic corpus, with two workers where a stage has any. For each kill, the clone is
+reset to the state before a stage and `dvc repro` is started. Then the stage, or dvc and the stage together, get
+SIGKILL, SIGTERM or SIGINT: at a moment during the stage, or while an output is being written. Afterwards:
 
 - every output that exists is complete;
+- no process of the stage is left, neither workers nor anything else;
 - another `dvc repro` gives the same bytes as the undisturbed run, with nothing left over;
 - the stage has printed at most one line about its end, and no traceback.
 
@@ -121,6 +122,7 @@ def kill_and_repair(sandbox: Sandbox, kill: Kill) -> Outcome:
         finished = run.end()[0] == 0
     partial, stderr = sandbox.partial_outputs(kill.stage), sandbox.stage_stderr()
     damage = [f"before the repair, {line}" for line in sandbox.incomplete_outputs(kill.stage)]
+    damage += [f"{process} outlived its stage" for process in sandbox.survivors()]
     code, output = sandbox.repro(kill.stage)
     if code:
         damage.append(f"`dvc repro` exited with {code}: {output.strip()[-500:]}")

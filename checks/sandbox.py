@@ -118,6 +118,9 @@ class Sandbox:
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(self._site),
             "TMPDIR": str(self.temporary),
+            "XDG_CACHE_HOME": str(scratch / "cache"),
+            "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(Path("~/.cache/matplotlib").expanduser())),
+            "MULTIHOT_WORKERS": "2",  # although the corpus is small: workers have to end, too
         }
         clones.own_cache(project)
         python = project / ".venv" / "bin" / "python"
@@ -193,6 +196,19 @@ class Sandbox:
             shutil.rmtree(folder, ignore_errors=True)
         self.temporary.mkdir()
         shutil.copytree(self._states / stage, self.project, symlinks=True)
+
+    def survivors(self, seconds: float = 5) -> list[str]:
+        """Return the processes of a run that has ended which are still there after so many seconds."""
+        mark, end = f"TMPDIR={self.temporary}".encode(), time.monotonic() + seconds
+        while True:
+            found = []
+            for process in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):  # it has ended meanwhile
+                    if mark in (process / "environ").read_bytes().split(b"\0"):
+                        found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            if not found or time.monotonic() > end:
+                return found
+            time.sleep(0.05)
 
     def partial_outputs(self, stage: str) -> list[str]:
         """Return the outputs of a stage that are being written, or were when it was killed."""

@@ -67,7 +67,7 @@ FAULTS = [
         for stage in ("download", "vectorize", "train", "evaluate")
     ),
     Fault("download", "a disk of 32 kB", before=(*SMALL_DISK, FULL, "data")),
-    Fault("download", "a disk for temporary files of 32 kB", lines(40), before=(*SMALL_DISK, FULL, "temporary")),
+    Fault("download", "a disk for tokens of 32 kB", lines(40), before=(*SMALL_DISK, FULL, "temporary")),
     *(
         Fault(stage, f"`{Path(place).parts[0]}/` cannot be written", mode(Path(place).parts[0], 0o555), UNPRIVILEGED)
         for stage, place in PLACES
@@ -93,7 +93,7 @@ def run(folder: Path, fault: Fault) -> "subprocess.CompletedProcess[str]":
             resource.setrlimit(number, (value, value))
 
     command = [*fault.before, sys.executable, "-m", f"stages.{fault.stage}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "temporary")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "temporary")}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"  # a limit on file sizes truncates what Python caches for later tests
     with Path(fault.redirected or os.devnull).open("w") as output:
         return subprocess.run(
@@ -110,7 +110,7 @@ def may_mount() -> bool:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """All files of the project's folders."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.parts[-2] != "own"]
+    files = [path for path in folder.rglob("*") if path.is_file() and not {"own", "temporary"} & set(path.parts)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.name != "params.yaml"}
 
 
