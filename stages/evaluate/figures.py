@@ -1,6 +1,7 @@
 """Draw charts as PNG for results/figures, and as SVG for the report."""
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,7 +39,9 @@ def svg(chart: Chart) -> str:
 
 @contextmanager
 def _drawn(chart: Chart, width: float, height: float) -> Iterator[Figure]:
-    with rc_context(_STYLE):
+    with rc_context(_STYLE), warnings.catch_warnings():
+        # Matplotlib's font lacks some scripts. The PNG shows boxes for them, the report shows the names of slices.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width, height))
         axes = figure.subplots()
         inch_wide, inch_high = 1 / width, 1 / height

@@ -23,7 +23,7 @@ HISTORY = pd.DataFrame(
 )
 SLICES = pd.DataFrame(
     {
-        "slice": ["words: 11 to 25", "file: $x$.csv"],
+        "slice": ["words: 11 to 25", "file: $映$.csv"],
         "rows": [1200, 7],
         "accuracy": [0.7, 0.9],
         "low": [0.68, 0.5],
@@ -74,7 +74,7 @@ def test_descriptions_say_what_is_in_the_tables() -> None:
         assert chart.description.endswith(".")
     chart = charts.of_slices(SLICES, 0.8)
     assert "lowest for words: 11 to 25: 0.700 of 1,200 reviews" in chart.description
-    assert "file: $x$.csv (7)" in figures.svg(chart)
+    assert "file: $映$.csv (7)" in figures.svg(chart)
     assert "lowest in epoch 3" in charts.of_run(HISTORY)[0].description
 
 

@@ -216,19 +216,31 @@ def test_the_model_is_an_artifact(reproduced: Clone) -> None:
 
 
 def test_ones_own_reviews_go_through_and_a_change_in_them_is_noticed(clone: Clone) -> None:
-    """A CSV in data/own, its text in another script, and what `dvc repro` does when a review is added."""
+    """A CSV in data/own, its text in another script, and what `dvc repro` does when a review is added.
+
+    The slices by another column are those of the predictions.
+    """
     words = {1: "замечательный фильм, отличная игра", 0: "скучный фильм, плохая игра"}
-    lines = ["sentence,sentiment", *(f'"{words[row % 2]} {row}",{row % 2}' for row in range(500))]
+    shops = ["=1+1", "книги", "$x$"]
+    lines = [f'"{words[row % 2]} {row}",{row % 2},{shops[row % 3]}' for row in range(500)]
+    lines.insert(0, "sentence,sentiment,shop")
     own = clone.folder / "data" / "own" / "reviews.csv"
     own.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    clone.set({"data": {"sources": ["files"], "tokenizer": "unicode"}, "train": {"learning_rate": 0.01}})
+    files = {"slices": ["shop"]}
+    clone.set(
+        {"data": {"sources": ["files"], "tokenizer": "unicode", "files": files}, "train": {"learning_rate": 0.01}}
+    )
     assert clone.repro() == ["download", "vectorize", "train", "evaluate"]
     metrics = json.loads(clone.read("results/metrics.json"))
     assert metrics["source"] == "files"
     assert metrics["test"]["binary_accuracy"] == 1.0
     words_kept = pq.read_table(clone.folder / "data/features/columns.parquet").column("word").to_pylist()
     assert "замечательный" in words_kept
+    found = pd.read_csv(clone.folder / "results" / "slices.csv")
+    assert {f"shop: {shop}" for shop in shops} <= set(found["slice"])
+    shop = pq.read_table(clone.folder / "data/raw/test").column("shop").to_pylist()
+    test_slices.check(found, test_slices.read(clone.folder).assign(shop=shop), columns=500, threshold=0.5)
     assert clone.repro() == []
     with own.open("a", encoding="utf-8") as file:
-        file.write(f'"{words[0]}",0\n')
+        file.write(f'"{words[0]}",0,x\n')
     assert clone.repro("download") == ["download"]
