@@ -21,14 +21,14 @@ WORDS, RARE = 240, 1_800_000
 """Words in a review; different words in all of a million reviews, a few of which are most of what is written."""
 
 
-def write_reviews(path: Path, rows: int) -> None:
-    """Write a CSV file of reviews, the words of which follow Zipf's law, nearly."""
+def write_reviews(path: Path, rows: int, rare: int = RARE) -> None:
+    """Write a CSV file of reviews, the `rare` different words of which follow Zipf's law, nearly."""
     generator = np.random.default_rng(1)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
         for row in range(rows):
-            words = (RARE ** generator.random(WORDS)).astype(int).tolist()
+            words = (rare ** generator.random(WORDS)).astype(int).tolist()
             writer.writerow([" ".join(f"w{word:05}" for word in words) + ", indeed.", ("neg", "pos")[row % 2]])
 
 

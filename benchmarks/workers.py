@@ -2,7 +2,7 @@
 
 It writes a CSV of reviews of 240 words, whole and in 20 files, to a temporary folder: 3.5 kB a review, and as much
 again for what is kept. Each round runs everything once, one after the other; the table shows medians and ratios
-of seconds within a round. `--models` names a folder with a model, for `predict`. fastText takes part if it is installed.
+of seconds within a round. `--models` names a folder with a model, for `predict`. fastText takes part if installed.
 """
 
 import argparse
@@ -19,7 +19,8 @@ from ruamel.yaml import YAML
 from benchmarks import measure, read
 from stages.console import UserError
 
-FILES = 20
+FILES, WORDS = 20, 200_000
+"""Files; different words in all of them, about as many as in 100,000 of IMDB's reviews."""
 PEER = """
 import sys, pandas as pd
 from sklearn.feature_extraction.text import CountVectorizer
@@ -107,7 +108,7 @@ def main() -> None:
     peaks: defaultdict[str, int] = defaultdict(int)
     with tempfile.TemporaryDirectory() as temporary, measure.errors_in_a_line():
         folder = Path(temporary)
-        read.write_reviews(folder / "reviews.csv", arguments.rows)
+        read.write_reviews(folder / "reviews.csv", arguments.rows, WORDS)
         split(folder / "reviews.csv", folder / "parts")
         models = arguments.models and arguments.models.resolve()
         for _ in range(arguments.rounds):

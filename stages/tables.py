@@ -174,7 +174,7 @@ def stretches(path: Path, layout: Layout, size: int) -> list[Stretch | None]:
             return [None]
         else:
             cuts = _cuts(file, size)
-    return [Stretch(*cut) for cut in pairwise(cuts)]
+    return [Stretch(*cut) for cut in pairwise(cuts)] if len(cuts) > 2 else [None]
 
 
 def _is_cuttable(start: bytes, path: Path, layout: Layout) -> bool:
@@ -187,14 +187,17 @@ def _is_cuttable(start: bytes, path: Path, layout: Layout) -> bool:
 
 
 def _cuts(file: BinaryIO, size: int) -> list[int]:
-    """Where to cut a text: after each `size` bytes, at the first line end with an even number of `"` before it."""
+    """Where to cut a text: after each `size` bytes, at the next line end with an even number of `"` since the last cut.
+
+    Where none comes within the length of a review, a `"` has no other half: then the next line end has to do.
+    """
     file.seek(0)
-    cuts, quotes = [0], 0
+    cuts = [0]
     while block := file.read(size):
-        quotes += block.count(b'"')
-        for line in file:
-            quotes += line.count(b'"')
-            if not quotes % 2 and line.endswith(b"\n"):
+        quotes, length = block.count(b'"'), 0
+        while line := file.readline(LONGEST):
+            quotes, length = quotes + line.count(b'"'), length + len(line)
+            if line.endswith(b"\n") and (not quotes % 2 or length > 4 * LONGEST):
                 break
         cuts.append(file.tell())
     return cuts

@@ -92,6 +92,21 @@ def test_stretches_have_the_rows_of_the_whole(writer: str) -> None:
     assert len(set(contents)) == len(contents)
 
 
+def test_a_quotation_mark_without_its_other_half_does_not_keep_the_rest_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "LONGEST", 100)
+    Path("a.csv").write_text(
+        "text,label\n" + "".join(f"{row} {'6' * 9}{chr(34) * (row == 3)},1\n" for row in range(1000))
+    )
+    stretches = tables.stretches(Path("a.csv"), tables.Layout(), 1000)
+    assert len(stretches) > 8
+    rows = [row for each in stretches for row in tables.read(Path("a.csv"), tables.Layout(), each)]
+    assert [row.text for row in rows] == [row.text for row in tables.read(Path("a.csv"), tables.Layout())]
+    Path("a.csv").write_text("text,label\r" + "fine,1\r" * 1000)  # no line feed, nowhere to cut
+    assert tables.stretches(Path("a.csv"), tables.Layout(), 1000) == [None]
+
+
 def test_tsv_with_quotation_marks_in_the_text() -> None:
     rows = read('text\tlabel\n"Great!" he said, "and more\tpos\nnot "so" good\tneg\n' * 1)
     assert [(row.text, row.label) for row in rows] == [('"Great!" he said, "and more', "pos"), ('not "so" good', "neg")]

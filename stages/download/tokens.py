@@ -18,6 +18,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -118,7 +119,9 @@ def folder() -> Path:
 @cache
 def _code() -> str:
     """A hash of the code that makes tokens from bytes, so that no tokens outlive it."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {unicodedata.unidata_version} {pa.__version__}".encode())
+    digest = hashlib.sha256(
+        f"{sys.version_info[:2]} {unicodedata.unidata_version} {version('pandas')} {pa.__version__}".encode()
+    )
     for module in (tables, tokenizers, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
