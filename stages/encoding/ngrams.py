@@ -1,9 +1,9 @@
-"""N-grams: runs of two or more words.
+"""N-grams: runs of words.
 
-An n-gram is written as its words, joined by spaces. To look up all runs of many reviews at once, n-grams of each length
-are numbered, and the key of an n-gram is one integer: `number of its first words * number of words + its last word`.
-So the first words of an n-gram must be a known n-gram, too. They always are if n-grams are chosen by the number of
-reviews that contain them, since each of these reviews contains the first words as well.
+An n-gram is written as its words, joined by spaces. To look up all runs of many reviews at once, the n-grams of each
+length are numbered from 0, and the key of an n-gram is one integer: `number of its first words * number of all words +
+number of its last word`. So the first words of an n-gram must be a known n-gram, too. They always are if n-grams are
+chosen by the number of reviews that contain them, since each of these reviews contains the first words as well.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,14 +30,14 @@ class Runs(NamedTuple):
     places: NDArray[np.int64]
     """(runs,) the place of the first token of each run in `Reviews.tokens`, ascending."""
     numbers: NDArray[np.int64]
-    """(runs,) what each run is: the number, the key or the column of an n-gram."""
+    """(runs,) what `find` yields: the number of each n-gram; `extend`: its key; `columns_in`: its column."""
 
 
 @dataclass(frozen=True)
 class NGrams:
     """The n-grams that have a column."""
 
-    words: int = 0
+    num_words: int = 0
     """The number of words. A token above this number is an unknown word, which no n-gram contains."""
     keys: Sequence["pd.Index[int]"] = ()
     """The sorted keys of the n-grams of two words, of three words, and so on. An n-gram's number is its place here."""
@@ -46,7 +46,7 @@ class NGrams:
 
     def find(self, reviews: Reviews) -> Iterator[Runs]:
         """Yield the known n-grams in reviews, with their numbers: words by themselves, then runs of two, and so on."""
-        places = np.flatnonzero(reviews.tokens <= self.words)
+        places = np.flatnonzero(reviews.tokens <= self.num_words)
         runs = Runs(places, reviews.tokens[places].astype(np.int64) - 1)
         yield runs
         for length, keys in enumerate(self.keys, start=2):
@@ -68,8 +68,8 @@ class NGrams:
         ends = reviews.offsets[1:][rows_of(runs.places, reviews)]
         last = runs.places + (length - 1)
         fits = np.flatnonzero(last < ends)
-        fits = fits[reviews.tokens[last[fits]] <= self.words]
-        return Runs(runs.places[fits], runs.numbers[fits] * self.words + reviews.tokens[last[fits]] - 1)
+        fits = fits[reviews.tokens[last[fits]] <= self.num_words]
+        return Runs(runs.places[fits], runs.numbers[fits] * self.num_words + reviews.tokens[last[fits]] - 1)
 
 
 def rows_of(places: NDArray[np.int64], reviews: Reviews) -> NDArray[np.int64]:
@@ -102,14 +102,15 @@ def parse(columns: Columns, words: Sequence[str]) -> NGrams:
     known = NGrams(len(words))
     for length in range(2, columns.longest + 1):
         first, *following = (tokens[starts[lengths == length] + place] for place in range(length))
-        keys = first
+        numbers, valid = first, first >= 0
         for place, token in enumerate(following):
-            numbers = keys if place == 0 else known.keys[place - 1].get_indexer(keys)
-            keys = numbers * len(words) + token
-            if min(numbers.min(initial=0), token.min(initial=0)) < 0:
-                raise UserError(
-                    "columns.parquet does not fit the vocabulary, or lacks the start of an n-gram: run `dvc repro`"
-                )
+            keys, valid = numbers * len(words) + token, valid & (numbers >= 0) & (token >= 0)
+            if place < length - 2:
+                numbers = known.keys[place].get_indexer(keys)
+        if not valid.all():
+            raise UserError(
+                "columns.parquet does not fit the vocabulary, or lacks the start of an n-gram: run `dvc repro`"
+            )
         known = add(known, np.sort(keys), np.argsort(keys, kind="stable"))
     return known
 
@@ -122,4 +123,4 @@ def add(shorter: NGrams, keys: NDArray[np.int64], columns: NDArray[np.int64]) ->
     """Return n-grams with those of one more length: their sorted keys, and the column of each."""
     import pandas as pd  # here, because `predict` needs it only for n-grams
 
-    return NGrams(shorter.words, [*shorter.keys, pd.Index(keys)], [*shorter.columns, columns])
+    return NGrams(shorter.num_words, [*shorter.keys, pd.Index(keys)], [*shorter.columns, columns])

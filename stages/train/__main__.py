@@ -37,9 +37,11 @@ def main() -> None:
             model.write_holdout(*trainer.predict(holdout))
 
     trainer.fit(rest, settings.holdout_epochs, holdout, after_epoch)
+    if model.best_epoch(model.read_history()) == settings.holdout_epochs:
+        console.say("the validation loss was lowest in the last epoch: more train.holdout_epochs may lower it further")
 
     epochs = final_epochs()
-    console.say(f"final network: {rows.num_rows(training):,} rows, {epochs} epochs")
+    console.say(f"final network: {rows.num_rows(training):,} rows, epochs: {epochs}")
     trainer.reset()
     weighting.adapt(trainer.network, training)
     trainer.fit(training, epochs)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from stages.console import UserError
 from stages.params import PARAMS, Train
+from stages.train import sparse
 
 
 def build(columns: int, settings: Train) -> keras.Sequential:
@@ -24,7 +25,8 @@ def build(columns: int, settings: Train) -> keras.Sequential:
         settings: the section `train` of params.yaml. Its seed decides the weights.
 
     Raises:
-        UserError: an activation, optimizer or loss is unknown to Keras, or does not fit this network.
+        UserError: an activation, optimizer or loss is unknown to Keras, or does not fit this network; or a layer was
+            added before the first Dense layer.
     """
     activation = _named(keras.activations, "activation", settings.activation)
     optimizer = _named(keras.optimizers, "optimizer", settings.optimizer)
@@ -43,6 +45,7 @@ def build(columns: int, settings: Train) -> keras.Sequential:
             network.add(keras.layers.Dropout(settings.dropout, name=f"dropout_{number}"))
     network.add(keras.layers.Dense(1, "sigmoid", kernel_regularizer=l2, name="probability"))
     network.compile(optimizer, loss, metrics=["binary_accuracy"])
+    sparse.split_layers(network)
     _try_out(network, settings)
     return network
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from stages.console import UserError
 from stages.contracts.features import Features
 from stages.train import exact
 
@@ -92,13 +93,19 @@ def split_layers(
     Of the layers in front, a Normalization layer is returned as it is, and a UnitNormalization layer as None.
 
     Raises:
-        TypeError: another kind of layer comes before the first Dense layer.
+        UserError: another kind of layer comes before the first Dense layer, or there is no Dense layer.
     """
-    place = next(place for place, layer in enumerate(network.layers) if isinstance(layer, keras.layers.Dense))
+    place = next(
+        (place for place, layer in enumerate(network.layers) if isinstance(layer, keras.layers.Dense)),
+        len(network.layers),
+    )
     front: list[keras.layers.Normalization | None] = []
     for layer in network.layers[:place]:
         if not isinstance(layer, keras.layers.Normalization | keras.layers.UnitNormalization):
-            raise TypeError(f"{layer.name} comes before the first Dense layer, where it would not keep rows sparse")
+            raise UserError(
+                f"stages/train/network.py: the layer {layer.name} comes before the first Dense layer, which multiplies "
+                "sparse rows: add it after that layer"
+            )
         front.append(layer if isinstance(layer, keras.layers.Normalization) else None)
     return front, network.layers[place], network.layers[place + 1 :]
 

@@ -1,4 +1,4 @@
-"""Log-count ratios as weights of the inputs (Wang and Manning 2012, https://aclanthology.org/P12-2018)."""
+"""Multiply the inputs by log-count ratios (Wang and Manning 2012, https://aclanthology.org/P12-2018)."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from stages.train import rows
 from stages.train.rows import RowRange
 
 _LEAST = 1e-6
-"""The least weight of a column, because a Normalization layer cannot multiply by 0."""
+"""The smallest factor of a column, because a Normalization layer cannot multiply by 0."""
 
 
 def adapt(network: keras.Sequential, ranges: Sequence[RowRange]) -> None:
-    """Set the Normalization layer in front of a network, if there is one, to the log-count ratios of some rows.
+    """Make the Normalization layer in front of a network, if there is one, multiply by the |log-count ratios|.
 
-    The layer divides a column by its standard deviation. This becomes 1 / |ratio|. The sign makes no difference,
-    because the weights that follow can have either sign. The ratios must come from the rows that the network is then
-    trained on. If they came from the hold-out as well, the validation would see its own labels.
+    The layer divides a column by its standard deviation. So it gets the mean 0 and the variance 1 / ratio^2. The sign
+    makes no difference, because the weights that follow can have either sign. The ratios must come from the rows that
+    the network is then trained on. If they came from the hold-out as well, the validation would see its own labels.
     """
     layer = network.layers[0]
     if not isinstance(layer, keras.layers.Normalization):

@@ -29,16 +29,19 @@ def choose(words: list[str], settings: Vectorize) -> tuple[list[str], int, NGram
     texts = vocabulary.column_words(words, settings.num_words)
     singles, known = len(texts), NGrams(len(words))
     parts = partial(read_reviews, "train", settings.rows_per_part)
-    all_words = numbered = pa.array(words)
+    all_words = texts_by_number = pa.array(words)
     for length in range(2, settings.ngrams + 1):
         counts = _count(known, length, parts())
         counts = counts[counts >= settings.min_count]
         keys = counts.index.to_numpy()
         order = np.argsort(-counts.to_numpy(), kind="stable")
-        known = ngrams.add(known, keys, np.argsort(order))
+        column = np.argsort(order)  # of each key
+        known = ngrams.add(known, keys, column)
         first, last = np.divmod(keys, len(words))
-        numbered = pc.binary_join_element_wise(numbered.take(pa.array(first)), all_words.take(pa.array(last)), " ")
-        texts += numbered.take(pa.array(order)).to_pylist()
+        texts_by_number = pc.binary_join_element_wise(
+            texts_by_number.take(pa.array(first)), all_words.take(pa.array(last)), " "
+        )
+        texts += texts_by_number.take(pa.array(order)).to_pylist()
         console.say(f"{len(keys):,} n-grams of {length} words in at least {settings.min_count} training reviews")
     return texts, singles, known
 
@@ -57,9 +60,9 @@ def _count_in_part(known: NGrams, length: int, reviews: Reviews) -> "pd.Series[i
     runs = known.extend(shorter, length, reviews)
     order = np.argsort(runs.numbers, kind="stable")  # stable: among equal keys, the rows stay in order
     keys, rows = runs.numbers[order], ngrams.rows_of(runs.places[order], reviews)
-    starts, once = np.flatnonzero(_differs(keys)), _differs(keys) | _differs(rows)
-    counts = np.diff(np.append(np.cumsum(once)[starts] - 1, once.sum()))
-    return pd.Series(counts, keys[starts], dtype=np.int64)
+    once_per_review = _differs(keys) | _differs(rows)
+    found, counts = np.unique(keys[once_per_review], return_counts=True)
+    return pd.Series(counts, found, dtype=np.int64)
 
 
 def _differs(values: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import pytest
 
 from stages.console import UserError
 from stages.params import Params, Train
-from stages.train import network
+from stages.train import network, sparse
 
 COLUMNS = 60
 
@@ -65,3 +65,9 @@ def test_any_optimizer_of_keras_is_accepted(settings: Train, name: str) -> None:
     model = network.build(COLUMNS, settings.model_copy(update={"optimizer": name, "learning_rate": 0.5}))
     assert re.fullmatch(name, type(model.optimizer).__name__, re.IGNORECASE)
     assert float(model.optimizer.learning_rate) == 0.5
+
+
+@pytest.mark.parametrize("layers", [[keras.layers.Dropout(0.5), keras.layers.Dense(1)], [keras.layers.Dropout(0.5)]])
+def test_a_layer_before_the_first_dense_layer_is_an_error_that_names_it(layers: list[keras.Layer]) -> None:
+    with pytest.raises(UserError, match=r"^stages/train/network.py: the layer dropout\S* comes before the first Dense"):
+        sparse.split_layers(keras.Sequential([keras.Input((COLUMNS,)), *layers]))
