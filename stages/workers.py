@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from stages.console import UserError, cleanup_on_interrupt, one_line, say
 
-SMALL = 16 << 20
-"""Bytes of input for which starting processes takes longer than they save."""
+SMALL = 48 << 20
+"""Bytes of input. Tokenizing as much takes about two seconds: for less, starting processes takes longer than it saves."""
 _ATTEMPTS = 2
 
 _Task = TypeVar("_Task")
