@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from stages.console import UserError, cleanup_on_interrupt, one_line, say
 
 SMALL = 48 << 20
-"""Bytes of input. Tokenizing as much takes about two seconds: for less, starting processes takes longer than it saves."""
+"""Bytes of input. Tokenizing as much takes about two seconds: for less, processes take longer than they save."""
 _ATTEMPTS = 2
 
 _Task = TypeVar("_Task")
