@@ -6,6 +6,7 @@ DASK_SCHEDULER_ADDRESS the tasks run on the workers of that cluster (docs/scale.
 
 import asyncio
 import atexit
+import math
 import os
 import signal
 import threading
@@ -19,6 +20,8 @@ from stages.console import UserError, cleanup_on_interrupt, one_line, say
 
 SMALL = 48 << 20
 """Bytes of input. Tokenizing as much takes about two seconds: for less, processes take longer than they save."""
+_PATIENCE = 1.0
+"""Seconds for which tasks run in this process at first: if they are kept or quick, no other is started."""
 _ATTEMPTS = 2
 
 _Task = TypeVar("_Task")
@@ -58,12 +61,13 @@ def each(
 
     with tqdm(total=len(tasks), desc=what, unit=" parts", disable=None if bar else True) as progress:
         workers, done = count(size), 0
-        if workers == 1:
-            for task in tasks:
-                yield function(task)
-                progress.update()
-            return
-        for attempt in range(1, _ATTEMPTS + 1):
+        patience = math.inf if workers == 1 else 0 if _is_chosen() or _started else _PATIENCE
+        end = time.monotonic() + patience
+        while done < len(tasks) and time.monotonic() < end:
+            yield function(tasks[done])
+            done += 1
+            progress.update()
+        for attempt in range(1, _ATTEMPTS + 1) if done < len(tasks) else ():
             try:
                 with cleanup_on_interrupt(what), _engine(workers) as parallel:
                     for result in _dispatch(parallel, function, tasks[done:]):
@@ -95,6 +99,15 @@ def count(size: int) -> int:
     return int(joblib.cpu_count()) if size >= SMALL else 1
 
 
+_started = False
+"""Whether there are other processes."""
+
+
+def _is_chosen() -> bool:
+    """Whether the user says where tasks run."""
+    return bool(os.environ.get("MULTIHOT_WORKERS") or os.environ.get("DASK_SCHEDULER_ADDRESS"))
+
+
 @contextmanager
 def _engine(workers: int) -> Iterator[Any]:
     """Yield joblib's `Parallel` for a cluster or for processes, which later calls use again.
@@ -118,6 +131,8 @@ def _engine(workers: int) -> Iterator[Any]:
         with client, joblib.parallel_config("dask", client=client):
             yield joblib.Parallel(return_as="generator")
         return
+    global _started
+    _started = True
     start = {"initializer": _watch, "initargs": (os.getpid(),), "max_nbytes": None}
     try:
         yield joblib.Parallel(workers, backend="loky", return_as="generator", **start)
@@ -129,6 +144,11 @@ def _engine(workers: int) -> Iterator[Any]:
 
 
 def _end() -> None:
+    """End the other processes, if there are any."""
+    global _started
+    if not _started:
+        return
+    _started = False
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=True, kill_workers=True)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -34,6 +34,13 @@ def refuse(number: int) -> int:
     raise UserError(f"number {number} is not to be had")
 
 
+@pytest.fixture(autouse=True)
+def _end() -> Iterator[None]:
+    """End the workers, which have this test's working directory."""
+    yield
+    workers._end()
+
+
 @pytest.fixture
 def two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MULTIHOT_WORKERS", "2")
@@ -52,6 +59,17 @@ def test_a_killed_worker_is_replaced_once(tmp_path: Path, capfd: pytest.CaptureF
 def test_an_error_of_a_task_is_raised_here() -> None:
     with pytest.raises(UserError, match=r"^number 0 is not to be had$"):
         workers.run(refuse, (0, 1, 2), 0, "work")
+
+
+def test_quick_tasks_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MULTIHOT_WORKERS", raising=False)
+    for seconds, is_here in ((60.0, True), (0.0, False)):
+        monkeypatch.setattr(workers, "_PATIENCE", seconds)
+        assert (workers.run(process, range(3), workers.SMALL, "work") == [os.getpid()] * 3) == is_here
+
+
+def process(_: int) -> int:
+    return os.getpid()
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "all"])
