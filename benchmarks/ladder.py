@@ -25,8 +25,8 @@ STEPS: dict[str, dict[str, Any]] = {
     "2-grams": {"vectorize.ngrams": 2, "vectorize.min_count": 2},
     "3-grams": {"vectorize.ngrams": 3},
     "log-count ratios": {"train.weighting": "log_ratio", "train.learning_rate": 0.02},
-    "another optimizer": {"train.optimizer": "nadam"},
     "one hidden layer of 8": {"train.hidden_units": [8]},
+    "another optimizer": {"train.optimizer": "nadam"},
     "a smaller hold-out": {"train.holdout_rows": 4000},
     "the best epoch": {"train.epochs": "best"},
 }

@@ -125,7 +125,7 @@ def _engine(workers: int) -> Iterator[Any]:
                 "DASK_SCHEDULER_ADDRESS is set, but Dask is not installed: pip install .[cluster]"
             ) from None
         try:
-            client = Client(address, timeout=10)
+            client = Client(address, timeout=10)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as error:
             raise UserError(f"no scheduler answers at DASK_SCHEDULER_ADDRESS={address} ({one_line(error)})") from None
         with client, joblib.parallel_config("dask", client=client):
@@ -183,7 +183,7 @@ def _lost() -> tuple[type[BaseException], ...]:
 
     if not os.environ.get("DASK_SCHEDULER_ADDRESS"):
         return (BrokenProcessPool,)
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
     from distributed.scheduler import KilledWorker
 
     return (BrokenProcessPool, KilledWorker, CommClosedError, CancelledError, asyncio.CancelledError)
