@@ -4,6 +4,7 @@ Each step is a DVC experiment that changes what the step names and keeps the cha
 them afterwards, and `dvc exp apply ladder-7` puts one into your workspace. All steps take about ten minutes.
 """
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -92,8 +93,9 @@ def run(number: int, changes: dict[str, Any]) -> Step:
     options = [option for setting in settings for option in ("--set-param", setting)]
     program = str(Path(sys.executable).with_name("dvc"))
     measured = measure.process([program, "exp", "run", "--temp", "--force", "--name", name, *options])
-    metrics = dvc.api.metrics_show("results/metrics.json", repo=str(measure.ROOT), rev=name)
-    return Step(name, measured.seconds, measured.peak_bytes / 1e9, metrics)
+    # Not `dvc.api.metrics_show`, which leaves lists out, and so the intervals.
+    content = dvc.api.read("results/metrics.json", repo=str(measure.ROOT), rev=name)
+    return Step(name, measured.seconds, measured.peak_bytes / 1e9, json.loads(content))
 
 
 def _yaml(value: Any) -> str:

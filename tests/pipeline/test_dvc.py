@@ -139,7 +139,7 @@ def test_best_takes_the_epoch_of_the_lowest_validation_loss(clone: Clone) -> Non
     printed = clone.dvc("repro", "train")
     rows = [line.split(",") for line in clone.read("results/history.csv").splitlines()[1:]]
     best = min(rows, key=lambda row: float(row[3]))[0]
-    assert f"final network: 600 rows, {best} epochs" in printed
+    assert f"final network: 600 rows, epochs: {best}\n" in printed
 
 
 def test_the_best_threshold_is_evaluates_alone_and_predict_uses_it(clone: Clone) -> None:
