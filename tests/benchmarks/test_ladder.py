@@ -34,7 +34,7 @@ def test_the_page_has_the_figures_of_each_step_and_of_the_seeds() -> None:
     page = ladder.page("Two cores.", steps, first, {"ours": [0.92, 0.93], "logistic": 0.919})
     assert page.startswith("# From 88.5 to 92.5 percent")
     for number, (title, changes) in enumerate(ladder.STEPS.items()):
-        line = next(line for line in page.splitlines() if line.startswith(f"| {title} "))
+        line = next(line for line in page.splitlines() if line.startswith(f"| {number}. {title} "))
         assert all(f"`{key}=" in line for key in changes)
         assert f"{10_000 + number:,}" in line
         assert f"{0.88 + number / 1000:.4f} ({0.876 + number / 1000:.4f}-{0.884 + number / 1000:.4f})" in line
