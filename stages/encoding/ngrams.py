@@ -81,6 +81,8 @@ def rows_of(places: NDArray[np.int64], reviews: Reviews) -> NDArray[np.int64]:
 def all_words(columns: Columns) -> list[str]:
     """Return the words that have a column, by column, and then those that occur in n-grams only."""
     singles = columns.words[len(SPECIAL) : columns.singles]
+    if columns.longest == 1:  # without PyArrow's arrays, for which it imports pandas
+        return singles
     words = _split(columns).flatten().unique()
     others: list[str] = words.filter(pc.invert(pc.is_in(words, value_set=pa.array(singles, pa.string())))).to_pylist()
     return singles + others
@@ -96,6 +98,8 @@ def parse(columns: Columns, words: Sequence[str]) -> NGrams:
     Raises:
         UserError: a word of an n-gram is not among the words, or its first words are not an n-gram.
     """
+    if columns.longest == 1:
+        return NGrams(len(words))
     split = _split(columns)
     starts, lengths = split.offsets.to_numpy()[:-1], pc.list_value_length(split).to_numpy()
     tokens = pc.index_in(split.flatten(), value_set=pa.array(words)).fill_null(-1).to_numpy().astype(np.int64)
