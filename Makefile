@@ -69,7 +69,7 @@ bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: benchmarks/predict.md
 	@$(BIN)/python -m benchmarks.predict
 
-ladder: install  ## Run the steps from the reference run to the best model: docs/experiments.md (15 minutes)
+ladder: install  ## Run the steps from the reference run to the best model: docs/experiments.md (ten minutes)
 	@$(BIN)/python -m benchmarks.ladder
 
 caching: install  ## Write docs/caching.md: which stages run after which change (five minutes)
