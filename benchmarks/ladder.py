@@ -196,7 +196,8 @@ NOTES = """## What did not help
 
 Each line changes one setting of a run like the last step, but with Adam and 10,000 rows held out. The figure is the
 difference in hold-out accuracy, at the best of five epochs, from that run on the same seeds. It was measured once, with
-the training loop of the stage, and `make ladder` does not renew it. Over seeds, the accuracy of one run varies by about 0.001.
+the training loop of the stage, and `make ladder` does not renew it. Over seeds, the accuracy of one run varies by about
+0.001.
 
 | change | hold-out accuracy | seeds |
 | --- | ---: | ---: |
