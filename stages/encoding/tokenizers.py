@@ -65,11 +65,8 @@ def keras(text: str) -> list[str]:
     ["it's", "Ángela's", '2nd', 'film', 'br', 'go']
     """
     # In UTF-8 the bytes of ASCII stand for nothing else, and bytes are translated several times as fast as characters.
-    return [
-        word
-        for word in text.encode(errors="surrogatepass").translate(_KERAS).decode(errors="surrogatepass").split(" ")
-        if word
-    ]
+    translated = text.encode(errors="surrogatepass").translate(_KERAS).decode(errors="surrogatepass")
+    return list(filter(None, translated.split(" ")))
 
 
 def unicode(text: str) -> list[str]:
