@@ -100,21 +100,31 @@ def write_reviews(folder: Path, split: str, batches: Iterable[Reviews], number: 
 
 def read_reviews(split: str, rows: int) -> Iterator[Reviews]:
     """Read a split of data/raw in order, at most `rows` reviews at a time."""
-    source, words = read_source(), count_rows(RAW / "vocabulary.parquet", "download")
-    count = source.train_rows if split == "train" else source.test_rows
-    paths = _parts(split)
+    for path in review_parts(split):
+        yield from read_review_part(path, rows)
+
+
+def review_parts(split: str) -> list[Path]:
+    """Return the paths of the parts of a split in order, for `read_review_part`."""
+    source, paths = read_source(), _parts(split)
+    expected = source.train_rows if split == "train" else source.test_rows
     found = sum(count_rows(path, "download") for path in paths)
     with checked_read(paths[-1], "download"):
-        require(found == count, f"{count:,} rows in all parts, as source.json says")
-    for path in paths:
-        with checked_read(path, "download"), pq.ParquetFile(path, pre_buffer=False) as file:
-            names, count = file.schema_arrow.names, file.metadata.num_rows
-            check_schema(pa.schema(list(file.schema_arrow)[:2]), _REVIEWS)
-            require(len(set(names)) == len(names), "each column once")
-            for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names, use_threads=False):
-                yield _reviews(batch, words)
-                count -= len(batch)
-            require(count == 0, ALL_ROWS)
+        require(found == expected, f"{expected:,} rows in all parts, as source.json says")
+    return paths
+
+
+def read_review_part(path: Path, rows: int) -> Iterator[Reviews]:
+    """Read a part of a split in order, at most `rows` reviews at a time."""
+    words = count_rows(RAW / "vocabulary.parquet", "download")
+    with checked_read(path, "download"), pq.ParquetFile(path, pre_buffer=False) as file:
+        names, count = file.schema_arrow.names, file.metadata.num_rows
+        check_schema(pa.schema(list(file.schema_arrow)[:2]), _REVIEWS)
+        require(len(set(names)) == len(names), "each column once")
+        for batch in file.iter_batches(batch_size=rows, columns=_REVIEWS.names, use_threads=False):
+            yield _reviews(batch, words)
+            count -= len(batch)
+        require(count == 0, ALL_ROWS)
 
 
 def _parts(split: str) -> list[Path]:

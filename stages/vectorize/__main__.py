@@ -4,10 +4,16 @@ Reads   data/raw/
 Writes  data/features/{train,test}/part-NNNNN.npz and .labels.npy, data/features/columns.parquet
 """
 
-from stages import console, params, storage
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from stages import console, params, storage, workers
 from stages.contracts.features import FEATURES, FEATURES_COLUMNS, Columns, write_columns, write_part
-from stages.contracts.reviews import SPLITS, read_reviews, read_source, read_vocabulary
+from stages.contracts.reviews import SPLITS, read_review_part, read_source, read_vocabulary, review_parts
 from stages.encoding import multi_hot
+from stages.encoding.ngrams import NGrams
 from stages.vectorize import columns
 
 
@@ -19,14 +25,44 @@ def main() -> None:
     with storage.atomic_write(FEATURES) as folder:
         folder.mkdir()
         write_columns(folder / FEATURES_COLUMNS.name, Columns(texts, tokenizer))
+        tasks = [task for split in SPLITS for task in _tasks(folder, split, settings.rows_per_part, singles, ngrams)]
+        paths = [task.path for task in tasks]
+        counts = workers.run(encode, tasks, columns.work(paths, settings), "encoding", paths)
         for split in SPLITS:
-            rows = nonzero = 0
-            for number, reviews in enumerate(read_reviews(split, settings.rows_per_part)):
-                part = multi_hot.encode(reviews, singles, ngrams)
-                write_part(folder, split, number, part)
-                rows, nonzero = rows + len(part), nonzero + part.matrix.nnz
-            console.say(f"{split}: {rows:,} rows x {len(texts):,} columns, {nonzero:,} ones")
+            found = [count for task, count in zip(tasks, counts, strict=True) if task.split == split]
+            rows, ones = map(sum, zip(*found, strict=True))
+            console.say(f"{split}: {rows:,} rows x {len(texts):,} columns, {ones:,} ones")
     console.say(f"-> {FEATURES}")
+
+
+class Task(NamedTuple):
+    """What it takes to encode a part of data/raw, in this process or another."""
+
+    path: Path
+    folder: Path
+    split: str
+    number: int
+    """The number of the first part of features. There is one for every `rows` reviews."""
+    rows: int
+    singles: int
+    ngrams: NGrams
+
+
+def _tasks(folder: Path, split: str, rows: int, singles: int, ngrams: NGrams) -> Iterator[Task]:
+    number = 0
+    for path in review_parts(split):
+        yield Task(path, folder, split, number, rows, singles, ngrams)
+        number += math.ceil(storage.count_rows(path, "download") / rows)
+
+
+def encode(task: Task) -> tuple[int, int]:
+    """Write the features of a part of data/raw. Return the number of rows and of ones."""
+    rows = ones = 0
+    for number, reviews in enumerate(read_review_part(task.path, task.rows), task.number):
+        part = multi_hot.encode(reviews, task.singles, task.ngrams)
+        write_part(task.folder, task.split, number, part)
+        rows, ones = rows + len(part), ones + part.matrix.nnz
+    return rows, ones
 
 
 if __name__ == "__main__":

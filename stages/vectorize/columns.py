@@ -1,7 +1,8 @@
 """Choose the columns of the features: special ones, the most frequent words, then n-grams."""
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stages import console
-from stages.contracts.reviews import Reviews, read_reviews
+from stages import console, workers
+from stages.contracts.reviews import Reviews, read_review_part, review_parts
 from stages.encoding import ngrams, vocabulary
 from stages.encoding.ngrams import NGrams
 from stages.params import Vectorize
@@ -28,10 +29,9 @@ def choose(words: list[str], settings: Vectorize) -> tuple[list[str], int, NGram
     """
     texts = vocabulary.column_words(words, settings.num_words)
     singles, known = len(texts), NGrams(len(words))
-    parts = partial(read_reviews, "train", settings.rows_per_part)
     all_words = texts_by_number = pa.array(words)
     for length in range(2, settings.ngrams + 1):
-        counts = _count(known, length, parts())
+        counts = _count(known, length, settings)
         counts = counts[counts >= settings.min_count]
         keys = counts.index.to_numpy()
         order = np.argsort(-counts.to_numpy(), kind="stable")
@@ -46,16 +46,37 @@ def choose(words: list[str], settings: Vectorize) -> tuple[list[str], int, NGram
     return texts, singles, known
 
 
-def _count(known: NGrams, length: int, parts: Iterable[Reviews]) -> "pd.Series[int]":
-    """Return how many reviews contain each run of the given length, by its key, in the order of the keys.
+def work(paths: Sequence[Path], settings: Vectorize) -> int:
+    """Return the bytes of parts of data/raw, counted for each length of n-grams, for `workers.run`."""
+    return settings.ngrams * sum(path.stat().st_size for path in paths)
+
+
+class _Task(NamedTuple):
+    path: Path
+    rows: int
+    known: NGrams
+    length: int
+
+
+def _count(known: NGrams, length: int, settings: Vectorize) -> "pd.Series[int]":
+    """Return how many training reviews contain each run of the given length, by its key, in the order of the keys.
 
     Only runs that start with a known n-gram, one word shorter, are counted.
     """
-    counts = [_count_in_part(known, length, part) for part in parts]
+    paths = review_parts("train")
+    tasks = [_Task(path, settings.rows_per_part, known, length) for path in paths]
+    return _sum(workers.run(_count_in_part, tasks, work(paths, settings), "counting n-grams", paths))
+
+
+def _count_in_part(task: _Task) -> "pd.Series[int]":
+    return _sum([_count_in(task.known, task.length, some) for some in read_review_part(task.path, task.rows)])
+
+
+def _sum(counts: Sequence["pd.Series[int]"]) -> "pd.Series[int]":
     return counts[0] if len(counts) == 1 else pd.concat(counts).groupby(level=0).sum()
 
 
-def _count_in_part(known: NGrams, length: int, reviews: Reviews) -> "pd.Series[int]":
+def _count_in(known: NGrams, length: int, reviews: Reviews) -> "pd.Series[int]":
     *_, shorter = known.find(reviews)
     runs = known.extend(shorter, length, reviews)
     order = np.argsort(runs.numbers, kind="stable")  # stable: among equal keys, the rows stay in order
