@@ -6,7 +6,7 @@ DASK_SCHEDULER_ADDRESS the tasks run on the workers of that cluster (docs/scale.
 
 import asyncio
 import atexit
-import math
+import logging
 import os
 import signal
 import threading
@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 from stages.console import UserError, cleanup_on_interrupt, one_line, say
 
 SMALL = 48 << 20
-"""Bytes of input. Tokenizing as much takes about two seconds: for less, processes take longer than they save."""
-_PATIENCE = 1.0
-"""Seconds for which tasks run in this process at first: if they are kept or quick, no other is started."""
+"""Bytes of input for which other processes take longer to start than they save."""
 _ATTEMPTS = 2
+_TIMEOUT = 10
+"""Seconds to wait for a scheduler."""
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -49,7 +49,7 @@ def each(
     Args:
         function: a function of a module, which runs in another process. What it raises is raised here.
         tasks: its arguments.
-        size: the bytes that all tasks read. A few run in this process, unless MULTIHOT_WORKERS is set.
+        size: the bytes that all tasks read. Less than `SMALL` is read in this process, unless MULTIHOT_WORKERS is set.
         what: what the progress bar is called.
         names: what errors call each task, by default the task itself.
         bar: whether to show the progress bar.
@@ -60,56 +60,56 @@ def each(
     from tqdm import tqdm
 
     with tqdm(total=len(tasks), desc=what, unit=" parts", disable=None if bar else True) as progress:
-        workers, done = count(size), 0
-        patience = math.inf if workers == 1 else 0 if _is_chosen() or _started else _PATIENCE
-        end = time.monotonic() + patience
-        while done < len(tasks) and time.monotonic() < end:
-            yield function(tasks[done])
-            done += 1
-            progress.update()
-        for attempt in range(1, _ATTEMPTS + 1) if done < len(tasks) else ():
+        if not is_parallel(size):
+            for task in tasks:
+                yield function(task)
+                progress.update()
+            return
+        done = 0
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with cleanup_on_interrupt(what), _engine(workers) as parallel:
+                with cleanup_on_interrupt(what), _engine() as parallel:
                     for result in _dispatch(parallel, function, tasks[done:]):
                         yield result
                         done += 1
                         progress.update()
                 return
             except _lost() as error:
-                place = (names or tasks)[done]
+                ended = "a worker or the scheduler" if os.environ.get("DASK_SCHEDULER_ADDRESS") else "a worker"
+                problem = f"{what}: {ended} ended at {(names or tasks)[done]} or shortly after it"
                 if attempt == _ATTEMPTS:
                     raise UserError(
-                        f"{what}: a worker ended at {place} or shortly after it, twice ({one_line(error)}).\n"
+                        f"{problem}, twice ({one_line(error)}).\n"
                         "Is there enough memory? MULTIHOT_WORKERS=1 needs the least"
                     ) from None
-                say(f"warning: {what}: a worker ended at {place} or shortly after it; trying the rest again")
+                say(f"warning: {problem}; trying the rest again")
 
 
-def count(size: int) -> int:
-    """Return the number of processes for tasks that read `size` bytes; any number above 1 stands for a cluster."""
+def is_parallel(size: int) -> bool:
+    """Return whether tasks that read `size` bytes run in other processes."""
+    if os.environ.get("DASK_SCHEDULER_ADDRESS"):
+        return True
+    return _processes() > 1 and (size >= SMALL or bool(os.environ.get("MULTIHOT_WORKERS")))
+
+
+def _processes() -> int:
+    """Return the number of processes on this machine."""
     text = os.environ.get("MULTIHOT_WORKERS")
     if text and not (text.isdecimal() and int(text) > 0):
         raise UserError(f"MULTIHOT_WORKERS is {text!r}; expected a whole number from 1")
-    if os.environ.get("DASK_SCHEDULER_ADDRESS"):
-        return 2
     if text:
         return int(text)
     import joblib
 
-    return int(joblib.cpu_count()) if size >= SMALL else 1
+    return int(joblib.cpu_count())
 
 
 _started = False
 """Whether there are other processes."""
 
 
-def _is_chosen() -> bool:
-    """Whether the user says where tasks run."""
-    return bool(os.environ.get("MULTIHOT_WORKERS") or os.environ.get("DASK_SCHEDULER_ADDRESS"))
-
-
 @contextmanager
-def _engine(workers: int) -> Iterator[Any]:
+def _engine() -> Iterator[Any]:
     """Yield joblib's `Parallel` for a cluster or for processes, which later calls use again.
 
     They end with this process, or when the block raises.
@@ -124,8 +124,9 @@ def _engine(workers: int) -> Iterator[Any]:
             raise UserError(
                 "DASK_SCHEDULER_ADDRESS is set, but Dask is not installed: pip install .[cluster]"
             ) from None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it logs is raised, too
         try:
-            client = Client(address, timeout=10)  # type: ignore[no-untyped-call]
+            client = Client(address, timeout=_TIMEOUT)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as error:
             raise UserError(f"no scheduler answers at DASK_SCHEDULER_ADDRESS={address} ({one_line(error)})") from None
         with client, joblib.parallel_config("dask", client=client):
@@ -135,7 +136,7 @@ def _engine(workers: int) -> Iterator[Any]:
     _started = True
     start = {"initializer": _watch, "initargs": (os.getpid(),), "max_nbytes": None}
     try:
-        yield joblib.Parallel(workers, backend="loky", return_as="generator", **start)
+        yield joblib.Parallel(_processes(), backend="loky", return_as="generator", **start)
     except BaseException:
         _end()
         raise

@@ -1,5 +1,6 @@
 """Tasks in other processes: the same results as in one, whatever becomes of a worker."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +16,11 @@ import pytest
 
 from stages import workers
 from stages.console import UserError
+from stages.contracts.features import FEATURES
 from stages.contracts.reviews import RAW, read_details
 from stages.download import __main__ as download
 from stages.download import encoder, files
+from stages.vectorize import __main__ as vectorize
 from tests.conftest import ROOT, write_params
 
 
@@ -30,6 +33,11 @@ def kill(task: tuple[Path, int]) -> int:
             mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def kill_scheduler(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(60)
 
 
 def refuse(number: int) -> int:
@@ -63,11 +71,11 @@ def test_an_error_of_a_task_is_raised_here() -> None:
         workers.run(refuse, (0, 1, 2), 0, "work")
 
 
-def test_quick_tasks_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_input_is_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
     monkeypatch.delenv("MULTIHOT_WORKERS", raising=False)
-    for seconds, is_here in ((60.0, True), (0.0, False)):
-        monkeypatch.setattr(workers, "_PATIENCE", seconds)
-        assert (workers.run(process, range(3), workers.SMALL, "work") == [os.getpid()] * 3) == is_here
+    for size, is_here in ((workers.SMALL - 1, True), (workers.SMALL, False)):
+        assert (workers.run(process, range(3), size, "work") == [os.getpid()] * 3) == is_here
 
 
 def process(_: int) -> int:
@@ -137,22 +145,24 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame.to_parquet(own / "d.parquet", row_group_size=30)
     bare = "".join(f'6" screen {n},{n % 2},{n}\n' for n in range(2000))  # where a text ends cannot be told by counting
     (own / "e.csv").write_text(f"text,label,year\n{bare}")
-    write_params(folder, {"data": {"sources": ["files"], "files": {"train": ["*.*"], "slices": ["year"]}}})
+    data = {"sources": ["files"], "files": {"train": ["*.*"], "slices": ["year"]}}
+    write_params(folder, {"data": data, "vectorize": {"ngrams": 2, "min_count": 2, "rows_per_part": 70}})
 
 
-def downloaded(monkeypatch: pytest.MonkeyPatch, number: str) -> dict[str, bytes]:
-    """What so many workers write, with nothing in the cache folder."""
+def written(monkeypatch: pytest.MonkeyPatch, number: str) -> dict[str, bytes]:
+    """Return the files in data/raw and data/features that so many workers write, with nothing in the cache folder."""
     monkeypatch.setenv("MULTIHOT_WORKERS", number)
     monkeypatch.setenv("XDG_CACHE_HOME", str(Path.cwd() / number))
     download.main()
-    return {str(path): path.read_bytes() for path in RAW.rglob("*.*")}
+    vectorize.main()
+    return {str(path): path.read_bytes() for folder in (RAW, FEATURES) for path in folder.rglob("*.*")}
 
 
 def test_no_byte_shows_the_number_of_workers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(folder, monkeypatch)
-    one = downloaded(monkeypatch, "1")
-    assert one == downloaded(monkeypatch, "2") == downloaded(monkeypatch, "5")
-    assert len(one) > 20
+    one = written(monkeypatch, "1")
+    assert one == written(monkeypatch, "2") == written(monkeypatch, "5")
+    assert len(one) > 100
     assert len(list((folder / "1/multihot/tokens").iterdir())) > 20
     details = pd.concat([read_details("train"), read_details("test")])
     rows = dict.fromkeys(["a.csv", "b.jsonl", "c.csv.gz", "d.parquet"], 200) | {"e.csv": 2000}
@@ -162,12 +172,45 @@ def test_no_byte_shows_the_number_of_workers(folder: Path, monkeypatch: pytest.M
 
 def test_no_byte_shows_a_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     prepare(folder, monkeypatch)
-    one = downloaded(monkeypatch, "1")
+    one = written(monkeypatch, "1")
     processes: Any = distributed.LocalCluster
     with processes(2, threads_per_worker=1, dashboard_address=None) as cluster:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
         assert workers.run(kill, [(tmp_path / "once", number) for number in range(6)], 0, "work") == list(range(6))
-        assert downloaded(monkeypatch, "2") == one
+        assert written(monkeypatch, "2") == one
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
     with pytest.raises(UserError, match=r"^no scheduler answers at DASK_SCHEDULER_ADDRESS=tcp://127.0.0.1:9 "):
         workers.run(refuse, [1], 0, "work")
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Start a scheduler and a worker with two threads, and yield the scheduler's process number."""
+    file = tmp_path / "scheduler.json"
+    commands = [["scheduler", "--host", "127.0.0.1", "--port", "0"], ["worker", "--no-nanny", "--nthreads", "2"]]
+    programs = []
+    for command in commands:
+        options = ["--scheduler-file", str(file), "--no-dashboard"]
+        programs.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "dask", *command, *options], cwd=ROOT, stderr=subprocess.DEVNULL, text=True
+            )
+        )
+        until(file.exists)
+    until(lambda: file.read_text().endswith("}"))
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", json.loads(file.read_text())["address"])
+    yield programs[0].pid
+    for program in programs:
+        program.kill()
+        program.wait()
+
+
+def test_a_killed_scheduler_is_an_error(
+    scheduler: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workers, "_TIMEOUT", 3)
+    with pytest.raises(UserError, match="^no scheduler answers at DASK_SCHEDULER_ADDRESS=tcp"):
+        workers.run(kill_scheduler, [scheduler] * 2, 0, "work")
+    output = "".join(capfd.readouterr())
+    assert "a worker or the scheduler ended at" in output
+    assert "Traceback" not in output

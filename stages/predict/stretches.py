@@ -48,7 +48,7 @@ def answers(models: Path, file: Path, layout: tables.Layout, *, explain: bool) -
 
 def _in_parallel(models: Path, file: Path, layout: tables.Layout, *, explain: bool) -> Iterator[Answer | None]:
     """Yield what `answers` does, and None where the rest is to be read as a whole."""
-    is_large = file.is_file() and workers.count(file.stat().st_size) > 1
+    is_large = file.is_file() and workers.is_parallel(file.stat().st_size)
     stretches = [each for each in tables.stretches(file, layout, _STRETCH) if each] if is_large else []
     if not stretches:
         yield None
