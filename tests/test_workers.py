@@ -209,7 +209,7 @@ def test_a_killed_scheduler_is_an_error(
     scheduler: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(workers, "_TIMEOUT", 3)
-    with pytest.raises(UserError, match="^no scheduler answers at DASK_SCHEDULER_ADDRESS=tcp"):
+    with pytest.raises(UserError, match=r"^no scheduler answers at DASK_SCHEDULER_ADDRESS=tcp"):
         workers.run(kill_scheduler, [scheduler] * 2, 0, "work")
     output = "".join(capfd.readouterr())
     assert "a worker or the scheduler ended at" in output
