@@ -86,7 +86,7 @@ def _words(singles: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     review without words has the share 0.
     """
     counts, unknown = [], []
-    for batch in read_reviews("test", 10_000):
+    for batch in read_reviews("test", 1000):
         rare = vocabulary.columns(batch.tokens, singles) == vocabulary.UNKNOWN
         counts.append(np.diff(batch.offsets))
         unknown.append(np.diff(np.append(0, np.cumsum(rare))[batch.offsets]))
