@@ -40,7 +40,8 @@ def main() -> dict[str, Any]:
 def _ours(settings: Train, columns: int, epochs: int, seed: int) -> float:
     settings = settings.model_copy(update={"seed": seed})
     trainer, training = loop.Trainer(network.build(columns, settings), settings), rows.split_rows("train")
-    weighting.adapt(trainer.network, training)
+    if settings.weighting:
+        weighting.adapt(trainer.network, training)
     history = trainer.fit(training, epochs, rows.split_rows("test"))
     return float(history["val_binary_accuracy"].iloc[-1])
 

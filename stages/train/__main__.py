@@ -6,13 +6,18 @@ Writes  results/history.csv (the hold-out run), results/holdout.parquet (its pre
         models/serving/ (the final network as a model that takes texts)
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stages import console, params
 from stages.contracts import features, model
+from stages.params import Train
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from stages.train.loop import Trainer
+    from stages.train.rows import RowRange
 
 
 def main() -> None:
@@ -26,29 +31,33 @@ def main() -> None:
     trainer = loop.Trainer(network.build(len(columns.words), settings), settings)
 
     console.say(f"hold-out run: {rows.num_rows(rest):,} rows, validated on {rows.num_rows(holdout):,}")
-    weighting.adapt(trainer.network, rest)
-
-    def final_epochs() -> int:
-        return model.best_epoch(model.read_history()) if settings.epochs == "best" else settings.epochs
-
-    def after_epoch(history: "pd.DataFrame") -> None:
-        model.write_history(history)  # after each epoch, so that DVC's plots show how far the run is
-        if len(history) == min(final_epochs(), settings.holdout_epochs):
-            model.write_holdout(*trainer.predict(holdout))
-
-    trainer.fit(rest, settings.holdout_epochs, holdout, after_epoch)
+    if settings.weighting:
+        weighting.adapt(trainer.network, rest)
+    trainer.fit(rest, settings.holdout_epochs, holdout, partial(_after_epoch, settings, trainer, holdout))
     if model.best_epoch(model.read_history()) == settings.holdout_epochs:
         console.say("the validation loss was lowest in the last epoch: more train.holdout_epochs may lower it further")
 
-    epochs = final_epochs()
+    epochs = _final_epochs(settings)
     console.say(f"final network: {rows.num_rows(training):,} rows, epochs: {epochs}")
     trainer.reset()
-    weighting.adapt(trainer.network, training)
+    if settings.weighting:
+        weighting.adapt(trainer.network, training)
     trainer.fit(training, epochs)
     model.write_model(trainer.network, columns)
     model.write_model_columns(columns)
     model.write_serving(serving.saved_model(trainer.network, columns))
     console.say(f"-> {model.HISTORY}, {model.HOLDOUT}, {model.MODEL}, {model.MODEL_COLUMNS}, {model.SERVING}")
+
+
+def _after_epoch(settings: Train, trainer: "Trainer", holdout: "list[RowRange]", history: "pd.DataFrame") -> None:
+    """Write the history so far, so that DVC's plots show how far the run is, and the predictions if it is time."""
+    model.write_history(history)
+    if len(history) == min(_final_epochs(settings), settings.holdout_epochs):
+        model.write_holdout(*trainer.predict(holdout))
+
+
+def _final_epochs(settings: Train) -> int:
+    return model.best_epoch(model.read_history()) if settings.epochs == "best" else settings.epochs
 
 
 if __name__ == "__main__":

@@ -45,9 +45,20 @@ def build(columns: int, settings: Train) -> keras.Sequential:
             network.add(keras.layers.Dropout(settings.dropout, name=f"dropout_{number}"))
     network.add(keras.layers.Dense(1, "sigmoid", kernel_regularizer=l2, name="probability"))
     network.compile(optimizer, loss, metrics=["binary_accuracy"])
-    sparse.split_layers(network)
+    require_sparse(network)
     _try_out(network, settings)
     return network
+
+
+def require_sparse(network: keras.Sequential) -> None:
+    """Raise an error if a layer before the first Dense layer does not keep rows sparse."""
+    front, _, _ = sparse.split_layers(network)
+    for layer in front:
+        if layer is not None and (layer.input_mean is not None or np.any(layer.adapt_mean.numpy())):
+            raise UserError(
+                f"stages/train/network.py: the layer {layer.name} comes before the first Dense layer, but its mean is "
+                "not 0, which would make sparse rows dense: add it after that layer, or set train.weighting"
+            )
 
 
 def _try_out(network: keras.Sequential, settings: Train) -> None:

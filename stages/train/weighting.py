@@ -14,15 +14,13 @@ _LEAST = 1e-6
 
 
 def adapt(network: keras.Sequential, ranges: Sequence[RowRange]) -> None:
-    """Make the Normalization layer in front of a network, if there is one, multiply by the |log-count ratios|.
+    """Make the Normalization layer in front of a network multiply by the |log-count ratios|.
 
     The layer divides a column by its standard deviation. So it gets the mean 0 and the variance 1 / ratio^2. The sign
     makes no difference, because the weights that follow can have either sign. The ratios must come from the rows that
     the network is then trained on. If they came from the hold-out as well, the validation would see its own labels.
     """
     layer = network.layers[0]
-    if not isinstance(layer, keras.layers.Normalization):
-        return
     ratios = np.maximum(np.abs(log_ratios(ranges, network.input_shape[1])), _LEAST)
     layer.adapt_mean.assign(np.zeros_like(ratios))
     layer.adapt_variance.assign(ratios**-2.0)

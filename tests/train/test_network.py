@@ -71,3 +71,13 @@ def test_any_optimizer_of_keras_is_accepted(settings: Train, name: str) -> None:
 def test_a_layer_before_the_first_dense_layer_is_an_error_that_names_it(layers: list[keras.Layer]) -> None:
     with pytest.raises(UserError, match=r"^stages/train/network.py: the layer dropout\S* comes before the first Dense"):
         sparse.split_layers(keras.Sequential([keras.Input((COLUMNS,)), *layers]))
+
+
+@pytest.mark.parametrize("adapted", [True, False])
+def test_a_normalization_layer_with_a_mean_is_an_error_before_the_first_dense_layer(*, adapted: bool) -> None:
+    layer = keras.layers.Normalization() if adapted else keras.layers.Normalization(mean=0.5, variance=2.0)
+    if adapted:
+        layer.adapt(np.eye(COLUMNS, dtype=np.float32))
+    made = keras.Sequential([keras.Input((COLUMNS,)), layer, keras.layers.Dense(1)])
+    with pytest.raises(UserError, match=r"^stages/train/network.py: the layer normalization\S* .* its mean is not 0"):
+        network.require_sparse(made)
