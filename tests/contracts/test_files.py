@@ -1,5 +1,6 @@
 """Files between stages: read as written, never half-written, the same bytes for the same content."""
 
+import errno
 import json
 import os
 import re
@@ -191,6 +192,23 @@ def test_what_was_there_stays_until_the_new_is_whole(folder: Path, kind: str) ->
     with storage.atomic_write(path) as beside:
         write(beside, kind, "new")
     assert (path / "new" if kind == "folder" else path).read_text() == "new"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_old_file_stays_when_the_new_one_cannot_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = folder / "out"
+    write(path, kind, "old")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with pytest.raises(UserError, match=r"out cannot be written"), storage.atomic_write(path) as beside:
+        write(beside, "file", "new")
+        monkeypatch.setattr(os, "replace", fail)
+    assert (path / "old" if kind == "folder" else path).read_text() == "old"
+    assert [child.name for child in folder.iterdir()] == ["out"]
 
 
 def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None:

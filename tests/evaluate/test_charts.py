@@ -70,8 +70,24 @@ def test_counts_add_up_to_all_rows() -> None:
 
 def test_descriptions_say_what_is_in_the_tables() -> None:
     labels, probabilities = example(3000)
-    for chart in [*charts.of_run(HISTORY), *charts.of_test(labels, probabilities, 0.5)]:
-        assert chart.description.endswith(".")
+    roc, precision_recall, calibration, histogram, confusion = charts.of_test(labels, probabilities, 0.5)
+    false, true, _ = sklearn_metrics.roc_curve(labels, probabilities)
+    assert f"the true positive rate is {np.interp(0.1, false, true):.3f}." in roc.description
+    recall = sklearn_metrics.recall_score(labels, probabilities > 0.5)
+    assert f"At the threshold of 0.5, the recall is {recall:.3f} " in precision_recall.description
+    differences = calibration.table.assign(
+        difference=lambda table: abs(table["mean_probability"] - table["positive_share"])
+    )
+    worst = differences.sort_values("difference").iloc[-1]
+    assert (
+        f"largest in the bin with the mean probability {worst['mean_probability']:.2f}: "
+        f"{worst['positive_share']:.2f} of its {worst['rows']:,.0f} reviews are positive."
+    ) in calibration.description
+    unsure = np.sum((probabilities > 0.25) & (probabilities <= 0.75))
+    assert f"{unsure:,} of 3,000 reviews are between 0.25 and 0.75." in histogram.description
+    negative, positive = sklearn_metrics.confusion_matrix(labels, probabilities > 0.5).tolist()
+    assert f"{negative[0]:,} are predicted negative and {negative[1]:,} positive" in confusion.description
+    assert f"{positive[1]:,} are predicted positive and {positive[0]:,} negative" in confusion.description
     chart = charts.of_slices(SLICES, 0.8)
     assert "lowest for words: 11 to 25: 0.700 of 1,200 reviews" in chart.description
     assert "file: $映$.csv (7)" in figures.svg(chart)

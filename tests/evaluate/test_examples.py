@@ -94,12 +94,12 @@ def test_all_words_of_an_n_gram_are_marked() -> None:
     columns = Columns([*COLUMNS, "the film"], "keras")
     known, some = ngrams.parse(columns, WORDS), made("the film the good film")
     matrix = multi_hot.encode(some, len(COLUMNS), known).matrix
-    fall = {"film": -0.25, "the film": 1.5}
+    fall = {"film": 0.25, "the film": -1.5}
     effects = np.array([fall.get(columns.words[column], 0.0) for column in matrix.indices])
     chosen, probabilities = {"Right": np.array([0])}, np.array([0.25], np.float32)
     shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS, columns, known, DETAILS)["Right"][0]
-    assert [word.log_odds for word in shown.words] == [1.5, 1.5, 0, 0, -0.25]
-    assert shown.strongest == [Word("the film", 1.5), Word("film", -0.25)]
+    assert [word.log_odds for word in shown.words] == [-1.5, -1.5, 0, 0, 0.25]
+    assert shown.strongest == [Word("the film", -1.5), Word("film", 0.25)]
 
 
 def test_a_review_without_end_has_one_in_the_report() -> None:

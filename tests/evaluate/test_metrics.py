@@ -7,7 +7,9 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
 from stages.console import UserError
+from stages.contracts.reviews import Source
 from stages.evaluate import bootstrap, charts, metrics
+from tests.conftest import example_history
 
 
 def example(rows: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -47,6 +49,23 @@ def by_scikit_learn(
         "brier_score": sklearn_metrics.brier_score_loss(labels, probabilities),
         "expected_calibration_error": float((rows[rows > 0] * np.abs(share - mean)).sum() / len(labels)),
     }
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.3])
+def test_metrics_are_those_of_scikit_learn(threshold: float) -> None:
+    labels, probabilities = example(400)
+    probabilities[0] = threshold = float(np.float32(threshold))  # a row at the threshold is predicted negative
+    found = metrics.measure(cross_entropy(labels, probabilities), labels, probabilities, threshold)
+    assert found == pytest.approx(by_scikit_learn(labels, probabilities, threshold=threshold), abs=1e-6)
+
+
+def test_the_summary_has_the_validation_metrics_of_the_best_epoch() -> None:
+    history = example_history(0.5, 0.25, 0.75).assign(val_binary_accuracy=[0.7, 0.8, 0.9])
+    source = Source("made up", "keras", 30, 20, "0" * 64)
+    found = metrics.summary(source, 10, history, 0.5, {"loss": 1 / 3}, {"loss": bootstrap.Interval(0.3, 2 / 3)}, None)
+    assert found["validation"] == {"best_epoch": 2, "loss": 0.25, "binary_accuracy": 0.8}
+    assert (found["test"], found["test_interval"]) == ({"loss": 0.333333}, {"loss": [0.3, 0.666667]})
+    assert "worst_slice" not in found
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.3])

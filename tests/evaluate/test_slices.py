@@ -69,6 +69,7 @@ def test_slices_are_what_scikit_learn_makes_of_the_reviews(folder: Path) -> None
             "rating": generator.integers(1, 10, ROWS),
             "file": np.where(generator.random(ROWS) < 0.01, "few.csv", "many.csv"),
             "row": np.arange(ROWS),
+            "batch": np.where(np.arange(ROWS) < 100, "just enough rows", "the rest"),
             "shop": [None if number == 3 else f"shop {number}" for number in shop],
         }
     )

@@ -20,6 +20,13 @@ def test_no_other_threshold_has_a_higher_f1(folder, seed: int) -> None:
     assert threshold.choose(0.25) == 0.25
 
 
+def test_the_best_threshold_is_in_the_middle_between_two_probabilities() -> None:
+    probabilities = np.array([0.125, 0.25, 0.75, 0.875], np.float32)
+    assert threshold.best(np.array([0, 0, 1, 1], np.uint8), probabilities) == 0.5
+    assert threshold.best(np.array([0, 1, 1, 1], np.uint8), probabilities) == 0.1875
+    assert threshold.best(np.array([1, 1, 1, 0], np.uint8), probabilities[::-1]) == 0.1875
+
+
 def test_neighbouring_probabilities_are_told_apart() -> None:
     low = np.float32(0.7)
     probabilities = np.array([low, np.nextafter(low, np.float32(1))])

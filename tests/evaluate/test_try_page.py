@@ -122,14 +122,15 @@ def train(
     return model, columns
 
 
-def render(columns: Columns, texts: Sequence[str]) -> str:
+def render(columns: Columns, texts: Sequence[str], threshold: float = 0.5) -> str:
     """The page of the network that was written last, with texts as the test split."""
     FEATURES.mkdir(parents=True, exist_ok=True)
     write_columns(FEATURES_COLUMNS, columns)
     write_part(FEATURES, "test", 0, Model(network.read(columns), columns).encode(texts))
     read_part.cache_clear()
     page, again = (
-        try_page.render(read_model(columns), network.read(columns), columns, "<i>made up</i>") for _ in range(2)
+        try_page.render(read_model(columns), network.read(columns), columns, "<i>made up</i>", threshold)
+        for _ in range(2)
     )
     assert page == again
     return page
@@ -157,24 +158,27 @@ def typed(tab: Page, texts: Sequence[str]) -> list[dict[str, Any]]:
     return shown
 
 
-def predicted(columns: Columns, texts: Sequence[str]) -> list[Answer]:
+def predicted(columns: Columns, texts: Sequence[str], threshold: float = 0.5) -> list[Answer]:
     rows = [Row(f"text {number}", text) for number, text in enumerate(texts)]
-    return list(Model(network.read(columns), columns).answers(rows, explain=True))
+    return list(Model(network.read(columns), columns, threshold).answers(rows, explain=True))
 
 
 @pytest.mark.parametrize(
-    ("name", "tokenizer"), [("reference", "keras"), ("scaled", "unicode"), ("of all kinds", "unicode")]
+    ("name", "tokenizer", "threshold"),
+    [("reference", "keras", 0.5), ("scaled", "unicode", 0.4), ("of all kinds", "unicode", 0.6)],
 )
-def test_the_page_answers_as_predict_does(browser: Browser, folder: Path, name: str, tokenizer: TokenizerName) -> None:
+def test_the_page_answers_as_predict_does(
+    browser: Browser, folder: Path, name: str, tokenizer: TokenizerName, threshold: float
+) -> None:
     texts = made_up(100)
     words = words_of(texts, tokenizer)
     some = {"reference": reference(), "scaled": scaled(len(words) + 4), "of all kinds": of_all_kinds()}[name]
     _, columns = train(some, words, tokenizer)
-    shown = typed(opened(browser, render(columns, texts)), texts)
-    answers = predicted(columns, [each["text"] for each in shown])
+    shown = typed(opened(browser, render(columns, texts, threshold)), texts)
+    answers = predicted(columns, [each["text"] for each in shown], threshold)
     for each, answer in zip(shown, answers, strict=True):
         assert each["probability"] == pytest.approx(answer.probability, abs=1e-3)
-        assert each["label"] == answer.label or abs(answer.probability - 0.5) < 1e-3
+        assert each["label"] == answer.label or abs(answer.probability - threshold) < 1e-3
         assert each["known"] == answer.known
         assert each["effects"] == pytest.approx(answer.contributions, abs=0.05)
         assert each["words"] == each["text"]

@@ -26,7 +26,7 @@ COLUMNS = 200
 
 @pytest.fixture(name="settings")
 def quick_settings(settings: Params) -> Train:
-    return settings.train.model_copy(update={"batch_size": 64, "learning_rate": 0.01})
+    return settings.train.model_copy(update={"batch_size": 64, "learning_rate": 0.01, "seed": 5})
 
 
 def features(rows: int, seed: int = 0) -> Features:
