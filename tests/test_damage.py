@@ -1,10 +1,9 @@
-"""Every file between stages, damaged in every way that was thought of: what is said of it.
-
-docs/faults.md shows these messages; `UPDATE_DOCS=1 pytest tests/test_damage.py` adds to it those that it lacks.
-"""
+"""Damage each file between stages in many ways: the error names the file and the command that restores it."""
 
 import io
 import json
+import math
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,52 +18,26 @@ import pytest
 import scipy.sparse
 
 from stages.console import UserError
-from stages.contracts.features import (
-    FEATURES,
-    FEATURES_COLUMNS,
-    Columns,
-    feature_parts,
-    read_columns,
-    read_labels,
-    read_part,
-    write_columns,
-    write_part,
-)
-from stages.contracts.model import (
-    HISTORY,
-    MODEL,
-    read_history,
-    write_history,
-    write_model,
-    write_model_columns,
-)
-from stages.contracts.reviews import (
-    RAW,
-    SPLITS,
-    Reviews,
-    Source,
-    read_reviews,
-    read_source,
-    read_vocabulary,
-    write_reviews,
-    write_source,
-    write_vocabulary,
-)
+from stages.contracts import features, model, reviews
+from stages.contracts.features import FEATURES, FEATURES_COLUMNS, Columns
+from stages.contracts.model import HISTORY, HOLDOUT, MODEL, MODEL_COLUMNS, THRESHOLD
+from stages.contracts.reviews import RAW, SPLITS, Reviews, Source
 from stages.encoding import multi_hot, vocabulary
 from stages.evaluate import examples
-from stages.inference.network import read
+from stages.inference import network
 from stages.storage import checked_read
 from tests.conftest import example_history, random_reviews
 
 WORDS = [f"word{number}" for number in range(20)]
 COLUMNS = Columns([*vocabulary.SPECIAL, *WORDS], "keras")
+REVERSED = Columns(COLUMNS.words[::-1], "keras")
 ROWS = 40
 TRAIN, VOCABULARY, SOURCE = (RAW / name for name in ("train/part-00000.parquet", "vocabulary.parquet", "source.json"))
 PART = FEATURES / "train" / "part-00000.npz"
 LABELS = PART.with_suffix(".labels.npy")
 
 
-def network(columns: int = len(COLUMNS.words)) -> keras.Sequential:
+def small_network(columns: int = len(COLUMNS.words)) -> keras.Sequential:
     made = keras.Sequential([keras.Input((columns,)), keras.layers.Dense(1, "sigmoid")])
     made.compile("sgd", "binary_crossentropy")
     return made
@@ -76,59 +49,54 @@ def project(folder: Path) -> Path:
     given = random_reviews(ROWS, len(WORDS), seed=1)
     RAW.mkdir(parents=True)
     for split in SPLITS:
-        write_reviews(RAW, split, [given])
-        write_part(FEATURES, split, 0, multi_hot.encode(given, len(COLUMNS.words)))
-    write_vocabulary(RAW, WORDS, np.arange(len(WORDS), 0, -1, dtype=np.int64))
-    write_source(RAW, Source("made up", "keras", ROWS, ROWS, "0" * 64))
-    write_columns(FEATURES_COLUMNS, COLUMNS)
-    write_model_columns(COLUMNS)
-    write_model(network(), COLUMNS)
-    write_history(example_history(0.6, 0.6, 0.6))
+        reviews.write_reviews(RAW, split, [given])
+        features.write_part(FEATURES, split, 0, multi_hot.encode(given, len(COLUMNS.words)))
+    reviews.write_vocabulary(RAW, WORDS, np.arange(len(WORDS), 0, -1, dtype=np.int64))
+    reviews.write_source(RAW, Source("made up", "keras", ROWS, ROWS, "0" * 64))
+    features.write_columns(FEATURES_COLUMNS, COLUMNS)
+    model.write_model_columns(COLUMNS)
+    model.write_model(small_network(), COLUMNS)
+    model.write_history(example_history(0.6, 0.6, 0.6))
+    model.write_holdout(given.labels.astype(np.float32), np.linspace(0, 1, ROWS, dtype=np.float32))
+    model.write_threshold(0.5)
     return folder
 
 
 def read_all() -> None:
     """Read each file as the stages do."""
-    read_part.cache_clear()
-    read_source()
-    read_vocabulary()
-    list(read_reviews("train", 7))
-    columns = read_columns()
-    for part in feature_parts("train"):
-        read_labels(part)
-        read_part(part)
-    read_history()
-    read(columns)
+    features.read_part.cache_clear()
+    reviews.read_source()
+    reviews.read_vocabulary()
+    list(reviews.read_reviews("train", 7))
+    columns = features.read_columns()
+    for part in features.feature_parts("train"):
+        features.read_labels(part)
+        features.read_part(part)
+    model.read_history()
+    network.read(columns)
+    features.read_columns(MODEL_COLUMNS)
+    model.read_holdout()
+    model.read_threshold()
 
 
-def test_what_is_whole_is_read(project: Path) -> None:
+def test_undamaged_files_are_read(project: Path) -> None:
     read_all()
 
 
-def instead(old: bytes, new: bytes) -> Callable[[Path], None]:
-    return lambda path: rewrite(path, path.read_bytes().replace(old, new))
+def content(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(change(path.read_bytes()))
 
 
-def rewrite(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+def instead(old: bytes, new: bytes) -> Callable[[Path], object]:
+    return content(lambda data: data.replace(old, new))
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def values_miscounted(path: Path) -> None:
-    """Found by fuzzing: Arrow reads a table without rows, and says nothing."""
-    content = bytearray(path.read_bytes())
-    content[591] = 0
-    path.write_bytes(b"P" + content)
+def lose_rows(path: Path) -> None:
+    """Set the number of values of a column to 0. Arrow then reads a table without rows, and raises nothing."""
+    data = bytearray(path.read_bytes())
+    data[591] = 0
+    path.write_bytes(b"P" + data)
     assert (len(pq.read_table(path)), pq.read_metadata(path).num_rows) == (0, len(WORDS))
-
-
-def damage_middle(path: Path) -> None:
-    content = path.read_bytes()
-    middle = len(content) // 2
-    path.write_bytes(content[:middle] + b"damage" + content[middle + 6 :])
 
 
 def table(**columns: Any) -> Callable[[Path], None]:
@@ -142,6 +110,10 @@ def table(**columns: Any) -> Callable[[Path], None]:
         pq.write_table(found, path)
 
     return change
+
+
+def first_tokens(ranks: list[int]) -> Callable[[pa.Array], pa.Array]:
+    return lambda column: pa.array([ranks, *column.to_pylist()[1:]], column.type)
 
 
 def with_metadata(metadata: dict[str, str]) -> Callable[[Path], None]:
@@ -212,74 +184,52 @@ def pickled(path: Path) -> None:
         member("data.npy", lambda _: content.getvalue())(path)
 
 
-def fewer_rows(path: Path) -> None:
-    pq.write_table(pq.read_table(path).slice(1), path)
-
-
-def not_a_number(path: Path) -> None:
-    made = network()
-    made.set_weights([np.full_like(weights, np.nan) for weights in made.get_weights()])
-    write_model(made, COLUMNS)
+def weights(value: float) -> None:
+    made = small_network()
+    made.set_weights([np.full_like(each, value) for each in made.get_weights()])
+    model.write_model(made, COLUMNS)
 
 
 def one_bit(path: Path) -> None:
     """Change numbers 1 to the next larger float32: only the CRC of the zip member shows it."""
     one, next_larger = np.float32(1), np.nextafter(np.float32(1), np.float32(2))
-    content = path.read_bytes()
-    assert one.tobytes() in content
-    rewrite(path, content.replace(one.tobytes(), next_larger.tobytes()))
-
-
-def one_bit_of_a_weight(path: Path) -> None:
-    made = network()
-    made.set_weights([np.ones_like(weights) for weights in made.get_weights()])
-    write_model(made, COLUMNS)
-    one_bit(path)
+    assert one.tobytes() in path.read_bytes()
+    instead(one.tobytes(), next_larger.tobytes())(path)
 
 
 def running_code(path: Path) -> None:
-    """A model with a layer of Python's bytecode, which would leave a file `ran` behind."""
-    made = keras.Sequential(
-        [
-            keras.Input((len(COLUMNS.words),)),
-            keras.layers.Dense(1, "sigmoid"),
-            keras.layers.Lambda(lambda value: (Path("ran").write_text(""), value)[1]),
-        ]
-    )
+    """Write a model with a layer of Python's bytecode, which would leave a file `ran` behind."""
+    made = small_network()
+    made.add(keras.layers.Lambda(lambda value: (Path("ran").write_text(""), value)[1]))
     made.compile("sgd", "binary_crossentropy")
-    write_model(made, COLUMNS)
+    model.write_model(made, COLUMNS)
     Path("ran").unlink()
 
 
-EMPTY, TEXT = (lambda path: rewrite(path, b"")), (lambda path: rewrite(path, b"not what it should be\n"))
+STAGES = {
+    **dict.fromkeys((TRAIN, VOCABULARY, SOURCE), "download"),
+    **dict.fromkeys((PART, LABELS, FEATURES_COLUMNS), "vectorize"),
+    **dict.fromkeys((MODEL, MODEL_COLUMNS, HISTORY, HOLDOUT), "train"),
+    THRESHOLD: "evaluate",
+}
+"""The stage that writes each file."""
 
-DAMAGE: list[tuple[Path, str, Callable[[Path], None]]] = [
-    *((path, "missing", Path.unlink) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
-    *((path, "missing", Path.unlink) for path in (FEATURES_COLUMNS, MODEL, HISTORY)),
-    *((path, "empty", EMPTY) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
-    *((path, "empty", EMPTY) for path in (FEATURES_COLUMNS, MODEL, HISTORY)),
-    *((path, "truncated", cut) for path in (TRAIN, VOCABULARY, SOURCE, PART, LABELS)),
-    *((path, "truncated", cut) for path in (FEATURES_COLUMNS, MODEL)),
-    *((path, "some text", TEXT) for path in (TRAIN, SOURCE, PART, LABELS, MODEL, HISTORY)),
-    (TRAIN, "bytes in its middle overwritten", damage_middle),
+DAMAGE: list[tuple[Path, str, Callable[[Path], object]]] = [
+    *((path, "missing", Path.unlink) for path in STAGES),
+    *((path, "empty", lambda path: path.write_bytes(b"")) for path in STAGES),
+    *((path, "truncated", content(lambda data: data[: len(data) // 2])) for path in STAGES if path != HISTORY),
+    *((path, "some text", lambda path: path.write_text("not what it should be\n")) for path in STAGES),
+    (TRAIN, "bytes in its middle overwritten", content(lambda data: data[:700] + b"damage" + data[706:])),
     (PART, "a value changed by one bit", one_bit),
-    (MODEL, "a weight changed by one bit", one_bit_of_a_weight),
+    (MODEL, "a weight changed by one bit", lambda path: (weights(1.0), one_bit(path))),
     (TRAIN, "labels of another type", table(label=lambda column: column.cast(pa.int64()))),
     (TRAIN, "a label missing", table(label=lambda column: pa.array([None, *column.to_pylist()[1:]], pa.uint8()))),
     (TRAIN, "a label 2", table(label=lambda column: pa.array([2, *column.to_pylist()[1:]], pa.uint8()))),
-    (
-        TRAIN,
-        "a rank 0",
-        table(tokens=lambda column: pa.array([[0], *column.to_pylist()[1:]], pa.list_(pa.int32()))),
-    ),
-    (
-        TRAIN,
-        "a rank past the vocabulary",
-        table(tokens=lambda column: pa.array([[21], *column.to_pylist()[1:]], pa.list_(pa.int32()))),
-    ),
-    (TRAIN, "a row missing", fewer_rows),
+    (TRAIN, "a rank 0", table(tokens=first_tokens([0]))),
+    (TRAIN, "a rank past the vocabulary", table(tokens=first_tokens([len(WORDS) + 1]))),
+    (TRAIN, "a row missing", lambda path: pq.write_table(pq.read_table(path).slice(1), path)),
     (VOCABULARY, "a word missing", table(word=pa.array([None, *WORDS[1:]], pa.string()))),
-    (VOCABULARY, "a column that has lost count", values_miscounted),
+    (VOCABULARY, "a column without its values", lose_rows),
     (VOCABULARY, "counts of another type", table(count=lambda column: column.cast(pa.float64()))),
     (SOURCE, "a key missing", instead(b'"tokenizer"', b'"cutter"')),
     (SOURCE, "rows in words", instead(b"40", b'"forty"')),
@@ -304,14 +254,10 @@ DAMAGE: list[tuple[Path, str, Callable[[Path], None]]] = [
     (FEATURES_COLUMNS, "an unknown tokenizer", with_metadata({"tokenizer": "other"})),
     (FEATURES_COLUMNS, "a column twice", table(column=pa.array([0, 0, *range(2, 24)], pa.int32()))),
     (MODEL, "no metadata", member("metadata.json", lambda _: None)),
-    (MODEL, "weights that are no numbers", not_a_number),
+    (MODEL, "weights that are no numbers", lambda _: weights(math.nan)),
     (MODEL, "a layer that runs code", running_code),
-    (MODEL, "a model of another width", lambda path: write_model(network(5), COLUMNS)),
-    (
-        MODEL,
-        "a model of other words",
-        lambda path: write_model(network(), Columns(COLUMNS.words[::-1], "keras")),
-    ),
+    (MODEL, "a model of another width", lambda _: model.write_model(small_network(5), COLUMNS)),
+    (MODEL, "a model of other words", lambda _: model.write_model(small_network(), REVERSED)),
     (HISTORY, "another header", instead(b"val_loss", b"loss")),
     (HISTORY, "a word for a number", instead(b"0.700000", b"high")),
     (HISTORY, "a loss that is no number", instead(b"0.500000", b"nan")),
@@ -319,43 +265,54 @@ DAMAGE: list[tuple[Path, str, Callable[[Path], None]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "what", "damage"), DAMAGE, ids=[f"{path.name}-{what}" for path, what, _ in DAMAGE])
-def test_damage_is_named_with_its_file_and_its_remedy(
-    project: Path, path: Path, what: str, damage: Callable[[Path], None]
+@pytest.mark.parametrize(("path", "what", "damage"), DAMAGE, ids=[f"{path}-{what}" for path, what, _ in DAMAGE])
+def test_an_error_names_the_damaged_file_and_the_command_that_restores_it(
+    project: Path, path: Path, what: str, damage: Callable[[Path], object]
 ) -> None:
     damage(path)
     with pytest.raises(UserError) as caught:
         read_all()
     message = str(caught.value)
     assert message.startswith(str(path if path.exists() or path != PART else PART.parent))
-    assert "`dvc repro" in message
+    assert re.search(
+        rf"`dvc repro( --force --single-item)? {STAGES[path]}`|two different runs: run `dvc repro`", message
+    )
     assert len(message) < 400
     assert "\n" not in message
     assert not Path("ran").exists()
 
 
 @pytest.mark.parametrize("bug", [TypeError, AttributeError, NameError, IndexError, ZeroDivisionError])
-def test_a_bug_is_not_taken_for_a_damaged_file(bug: type[Exception]) -> None:
+def test_a_bug_keeps_its_exception(bug: type[Exception]) -> None:
     with pytest.raises(bug), checked_read(TRAIN, "download"):
         raise bug
 
 
-def test_reviews_of_another_run_than_the_features_are_noticed(project: Path) -> None:
-    labels = read_labels(feature_parts("test")[0])
+def test_damage_without_a_message_is_named_by_its_exception() -> None:
+    with pytest.raises(UserError, match=r"a.npz is damaged \(EOFError\)"), checked_read(Path("a.npz"), "train"):
+        raise EOFError
+
+
+def test_reviews_and_features_of_two_runs_are_an_error(project: Path) -> None:
+    labels = features.read_labels(features.feature_parts("test")[0])
     probabilities = np.linspace(0, 1, ROWS, dtype=np.float32)
-    assert sum(map(len, examples.find_examples(read(COLUMNS), labels, probabilities, 0.5, pd.DataFrame()).values())) > 3
+
+    def find() -> dict[str, list[examples.Example]]:
+        return examples.find_examples(network.read(COLUMNS), labels, probabilities, 0.5, pd.DataFrame())
+
+    assert sum(map(len, find().values())) > 3
     given = random_reviews(ROWS, len(WORDS), seed=1)
-    write_reviews(RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
+    reviews.write_reviews(RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
     message = "data/raw and data/features come from two different runs: run `dvc repro`"
     with pytest.raises(UserError, match=message):
-        examples.find_examples(read(COLUMNS), labels, probabilities, 0.5, pd.DataFrame())
-    write_reviews(RAW, "test", [given])
-    write_vocabulary(RAW, WORDS[::-1], np.arange(len(WORDS), 0, -1, dtype=np.int64))
+        find()
+    reviews.write_reviews(RAW, "test", [given])
+    reviews.write_vocabulary(RAW, WORDS[::-1], np.arange(len(WORDS), 0, -1, dtype=np.int64))
     with pytest.raises(UserError, match=message):
-        examples.find_examples(read(COLUMNS), labels, probabilities, 0.5, pd.DataFrame())
+        find()
 
 
-def test_the_model_keeps_what_its_columns_are(project: Path) -> None:
+def test_the_model_file_holds_the_hash_of_its_columns(project: Path) -> None:
     """In its metadata, where Keras itself does not look."""
     with zipfile.ZipFile(MODEL) as file:
         assert json.loads(file.read("metadata.json"))["columns_sha256"] == COLUMNS.sha256

@@ -12,7 +12,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
@@ -29,23 +28,19 @@ from stages.contracts.features import (
     read_columns,
     read_part,
     write_columns,
-)
+)  # fmt: skip
 from stages.contracts.model import (
     HISTORY,
-    HOLDOUT,
     MODEL,
     MODEL_COLUMNS,
-    THRESHOLD,
     best_epoch,
     read_history,
-    read_holdout,
     read_model,
-    read_threshold,
     write_history,
     write_model,
     write_model_columns,
-)
-from stages.contracts.reviews import RAW, Reviews, read_reviews, read_some_reviews, read_source, read_vocabulary
+)  # fmt: skip
+from stages.contracts.reviews import RAW, Reviews, read_reviews, read_some_reviews
 from stages.encoding import TokenizerName
 from tests.conftest import ROOT, all_features, example_history, random_reviews, write_features, write_reviews
 
@@ -160,16 +155,6 @@ def test_the_same_weights_give_the_same_model_file_in_any_process(folder: Path) 
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_model_loads_without_the_project(folder: Path) -> None:
-    write_model(small_network(), FIVE)
-    code = (
-        "import sys; sys.modules['stages'] = None; import keras; "
-        "print(keras.models.load_model('models/model.keras').get_weights()[0].sum())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert float(done.stdout) == pytest.approx(float(small_network().get_weights()[0].sum()))
-
-
 def write(path: Path, kind: str, text: str) -> None:
     """Write `text` to a file, or to the file of that name in a new folder."""
     if kind == "folder":
@@ -220,34 +205,6 @@ def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None
     assert [child.name for child in (folder / "out").iterdir()] == ["whole"]
 
 
-@pytest.mark.parametrize(
-    ("path", "read", "command"),
-    [
-        (RAW / "vocabulary.parquet", read_vocabulary, "dvc repro download"),
-        (RAW / "source.json", read_source, "dvc repro download"),
-        (HISTORY, read_history, "dvc repro train"),
-        (HOLDOUT, read_holdout, "dvc repro train"),
-        (THRESHOLD, read_threshold, "dvc repro evaluate"),
-        (MODEL, lambda: read_model(FIVE), "dvc repro train"),
-        (FEATURES_COLUMNS, read_columns, "dvc repro vectorize"),
-        (MODEL_COLUMNS, lambda: read_columns(MODEL_COLUMNS), "dvc repro train"),
-    ],
-)
-def test_a_missing_or_damaged_file_is_named_with_the_remedy(folder: Path, path: Path, read, command: str) -> None:
-    with pytest.raises(UserError, match=f"{path} is missing: .*{command}"):
-        read()
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"PK\x03\x04 not what it should be")
-    with pytest.raises(UserError, match=f"{path} is damaged") as caught:
-        read()
-    assert command.split()[-1] in str(caught.value)
-
-
-def test_missing_features_are_named(folder: Path) -> None:
-    with pytest.raises(UserError, match="dvc repro vectorize"):
-        feature_parts("train")
-
-
 def test_no_times_in_the_model_file(folder: Path) -> None:
     write_model(small_network(), FIVE)
     with zipfile.ZipFile(MODEL) as members:
@@ -263,20 +220,3 @@ def test_no_keys_in_the_model_file_that_keras_3_10_refuses(folder: Path) -> None
     assert {"gamma_initializer", "kernel_initializer", "momentum", "variance", "rate"} <= keys
     assert not keys & {"quantization_config", "input_axes", "output_axes"}
     assert not [key for key in keys if key.startswith("renorm")]
-
-
-def test_columns_without_a_tokenizer_are_damage(folder: Path) -> None:
-    FEATURES.mkdir(parents=True)
-    pq.write_table(pa.table({"column": [0], "word": ["<padding>"]}), FEATURES_COLUMNS)
-    with pytest.raises(
-        UserError, match=r"columns.parquet is damaged .*: restore it with `dvc repro` or, .* `dvc repro --force"
-    ):
-        read_columns()
-
-
-def test_damage_that_has_no_text_is_named_by_its_kind() -> None:
-    with (
-        pytest.raises(UserError, match=r"a.npz is damaged \(EOFError\)"),
-        storage.checked_read(Path("a.npz"), "train"),
-    ):
-        raise EOFError

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +109,12 @@ def test_the_same_words_are_on_one_side_of_every_split(capsys: pytest.CaptureFix
     assert (corpus.own.duplicates, corpus.own.both_labels) == (duplicates, both)
     train = next(corpus.reviews("train"))
     rows = [tuple(train.tokens[a:b].tolist()) for a, b in zip(train.offsets[:-1], train.offsets[1:], strict=True)]
-    assert not set(rows[:150]) & set(rows[150:])  # a hold-out
+    counts = Counter(rows)
+    repeated = [counts[row] > 1 for row in rows]
+    assert repeated == sorted(repeated)  # repeated texts come last, so that a hold-out of the first rows has none
+    assert len(list(groupby(rows))) == len(counts)  # and the rows of each are together
     # A text in the test split alone has a word, its number, that the vocabulary lacks or that another kind has.
     assert sum(len(row) == 2 for row in rows) == len(rows)
-    counts = Counter(rows)
     kept = Counter(frame["words"])
     known = corpus.words.to_pylist()
     spelled = {" ".join(known[token - 1] for token in row): count for row, count in counts.items()}
@@ -127,6 +130,13 @@ def test_test_reviews_with_the_words_of_a_training_review_are_counted(capsys: py
     load(test="test.jsonl")
     assert "4 of 6 test reviews" in capsys.readouterr().out
     assert decoded(load(test="test.jsonl", duplicates="drop"))["test"] == [("", 1), ("", 0)]
+
+
+def test_test_rows_keep_the_order_of_the_file_when_duplicates_are_dropped() -> None:
+    write("train.jsonl", [*sorted_by_label(20, 20), ("a b c d e f g h", 1)])
+    write("test.jsonl", [(word, row % 2) for row, word in enumerate("habgfahdcbe")])
+    test = decoded(load(test="test.jsonl", duplicates="drop"))["test"]
+    assert test == [("h", 0), ("a", 1), ("b", 0), ("g", 1), ("f", 0), ("d", 1), ("c", 0), ("e", 0)]
 
 
 @pytest.mark.parametrize(
