@@ -201,6 +201,8 @@ def test_the_mirror_comes_first_with_the_checksum_that_it_names(
     monkeypatch.setenv("TOY_MIRROR", f"{mirror}#sha256={hashlib.sha256(OTHER).hexdigest().upper()}")
     assert fetch.find("toy", FILES, [usual]) == [Path(mirror, "corpus.bin"), Path(usual, "words.json")]
     assert "warning: TOY_MIRROR: " in capsys.readouterr().out
+    Path(mirror, "words.json").write_bytes(b"{}")  # the checksum of the variable is that of the first file alone
+    assert fetch.find("toy", FILES, [usual]) == [Path(mirror, "corpus.bin"), Path(mirror, "words.json")]
     monkeypatch.setenv("TOY_MIRROR", mirror)
     with pytest.raises(UserError, match=rf"mirror/corpus\.bin .*{DIGEST}.\n.*TOY_MIRROR=") as caught:
         fetch.find("toy", FILES, [usual])

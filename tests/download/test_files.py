@@ -189,7 +189,8 @@ def test_what_became_of_the_rows_is_in_source_json() -> None:
     assert (own.bad_rows, own.duplicates, own.both_labels) == (10, 0, 0)
 
 
-def test_where_a_row_came_from_and_its_slices() -> None:
+def test_the_details_give_the_file_the_row_and_the_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_STRETCH", 200)  # so that the files are read in several stretches
     frame = pd.DataFrame({"text": [f"a {n}" for n in range(40)], "label": [n % 2 for n in range(40)]})
     frame = frame.assign(year=[str(n + 1990) for n in range(40)], shop=["", *"abc"] * 10)
     Path("some").mkdir()
