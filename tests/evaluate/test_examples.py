@@ -1,4 +1,4 @@
-"""What the report tells of reviews, against loops that are easy to follow."""
+"""Top words and example reviews, compared with simple loops."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ def made(*texts: str) -> Reviews:
     return Reviews(np.concatenate(tokens).astype(np.int32), offsets, np.zeros(len(texts), np.uint8))
 
 
-def test_words_push_by_their_mean_over_the_reviews_that_hold_them() -> None:
+def test_top_words_are_ranked_by_their_mean_effect_over_the_reviews_that_contain_them() -> None:
     generator = np.random.default_rng(1)
     matrix = scipy.sparse.csr_matrix((generator.random((200, 60)) < generator.random(60) * 0.3).astype(np.float32))
     effects = generator.normal(size=matrix.nnz)
@@ -50,7 +50,7 @@ def test_words_with_the_other_sign_or_in_few_reviews_are_not_listed() -> None:
     assert shown.negative == []
 
 
-def test_reviews_are_chosen_by_answer_and_sureness() -> None:
+def test_examples_are_chosen_by_answer_and_confidence() -> None:
     labels = np.array([1, 1, 1, 1, 0, 0, 0, 0, 1, 0], np.float32)
     given = np.array([0.8, 0.99, 0.95, 0.01, 0.02, 0.1, 0.97, 0.52, 0.47, 0.03], np.float32)
     chosen = {title: rows.tolist() for title, rows in examples.choose_rows(labels, given, 0.5).items()}
@@ -61,7 +61,7 @@ def test_reviews_are_chosen_by_answer_and_sureness() -> None:
     }
 
 
-def test_one_row_that_is_right_is_enough() -> None:
+def test_one_right_row_fills_only_the_lists_that_it_fits() -> None:
     chosen = examples.choose_rows(np.ones(1, np.float32), np.ones(1, np.float32), 0.5)
     assert [rows.tolist() for rows in chosen.values()] == [[0], [], [0]]
 
@@ -102,7 +102,7 @@ def test_all_words_of_an_n_gram_are_marked() -> None:
     assert shown.strongest == [Word("the film", -1.5), Word("film", 0.25)]
 
 
-def test_a_review_without_end_has_one_in_the_report() -> None:
+def test_a_long_review_is_cut_in_the_report() -> None:
     some = made("the " * 5000)
     matrix = multi_hot.encode(some, len(COLUMNS)).matrix
     shown = examples.describe(

@@ -1,4 +1,4 @@
-"""The metrics against scikit-learn, and resamples against rows that are really repeated."""
+"""Metrics agree with scikit-learn, and bootstrap resamples with rows that are actually repeated."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_the_summary_has_the_validation_metrics_of_the_best_epoch() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.3])
-def test_resamples_give_what_scikit_learn_makes_of_repeated_rows(threshold: float) -> None:
+def test_a_resample_has_the_metrics_of_scikit_learn_on_repeated_rows(threshold: float) -> None:
     labels, probabilities = example(400)
     order = np.argsort(-probabilities, kind="stable")
     labels, probabilities = labels[order], probabilities[order]
@@ -80,7 +80,7 @@ def test_resamples_give_what_scikit_learn_makes_of_repeated_rows(threshold: floa
         assert figures == pytest.approx(by_scikit_learn(labels, probabilities, weights, threshold), abs=1e-6)
 
 
-def test_intervals_narrow_with_the_rows_and_hold_the_metric() -> None:
+def test_intervals_contain_the_metric_and_get_narrower_with_more_rows() -> None:
     widths = []
     for rows in (500, 8000):
         labels, probabilities = example(rows)
@@ -97,7 +97,7 @@ def test_intervals_narrow_with_the_rows_and_hold_the_metric() -> None:
     assert widths[0] > 3 * widths[1]
 
 
-def test_a_well_calibrated_networks_interval_still_holds_its_calibration_error() -> None:
+def test_the_interval_of_a_well_calibrated_network_contains_its_calibration_error() -> None:
     generator = np.random.default_rng(3)
     probabilities = generator.random(2000).astype(np.float32)
     labels = (generator.random(2000) < probabilities).astype(np.float32)
@@ -107,13 +107,13 @@ def test_a_well_calibrated_networks_interval_still_holds_its_calibration_error()
     assert low <= figures["expected_calibration_error"] <= high
 
 
-def test_one_class_alone_is_refused() -> None:
+def test_a_test_split_of_one_class_is_an_error() -> None:
     with pytest.raises(UserError, match="only positive reviews"):
         metrics.measure(np.ones(3), np.ones(3, np.float32), np.full(3, 0.7, np.float32), 0.5)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.25, 1.0])
-def test_bins_hold_every_row(value: float) -> None:
+def test_each_row_is_in_one_calibration_bin(value: float) -> None:
     labels, probabilities = example(999)
     probabilities[:50] = value
     bins = charts.calibration_bins(labels, probabilities)

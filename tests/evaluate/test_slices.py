@@ -1,4 +1,4 @@
-"""Every figure of the slices, against scikit-learn on the predictions and the raw reviews."""
+"""The slices agree with scikit-learn on the predictions and the raw reviews."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def check(found: pd.DataFrame, reviews: pd.DataFrame, columns: int, threshold: f
     )
 
 
-def test_slices_are_what_scikit_learn_makes_of_the_reviews(folder: Path) -> None:
+def test_slices_agree_with_scikit_learn(folder: Path) -> None:
     given = random_reviews(ROWS, 60, seed=1)
     write_reviews("test", [given], ROWS, 60)
     labels, probabilities = example(ROWS)
@@ -89,7 +89,7 @@ def test_slices_are_what_scikit_learn_makes_of_the_reviews(folder: Path) -> None
     assert slices.worst(found[found["sure"] == 0]) is None
 
 
-def test_names_of_slices_show_no_hidden_characters(folder: Path) -> None:
+def test_names_of_slices_have_no_control_characters(folder: Path) -> None:
     write_reviews("test", [random_reviews(9, 60, seed=1)], 9, 60)
     details = pd.DataFrame({"file": ["=cmd()\u202e\x1b[1m\nx"] * 9})
     found = slices.table(*example(9), 0.5, COLUMNS, details)

@@ -1,4 +1,4 @@
-"""The best threshold, against every threshold that tells the rows apart."""
+"""The best threshold compared with all other thresholds."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.evaluate.test_metrics import example
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_other_threshold_has_a_higher_f1(folder, seed: int) -> None:
-    labels, probabilities = example(150, seed)
+    labels, probabilities = example(60, seed)
     write_holdout(labels, probabilities)
     best = threshold.choose("best")
     every = [f1_score(labels, probabilities > other) for other in [0.0, *np.unique(probabilities)[:-1]]]
@@ -27,7 +27,7 @@ def test_the_best_threshold_is_in_the_middle_between_two_probabilities() -> None
     assert threshold.best(np.array([1, 1, 1, 0], np.uint8), probabilities[::-1]) == 0.1875
 
 
-def test_neighbouring_probabilities_are_told_apart() -> None:
+def test_neighbouring_float32_probabilities_are_separated() -> None:
     low = np.float32(0.7)
     probabilities = np.array([low, np.nextafter(low, np.float32(1))])
     best = threshold.best(np.array([0, 1], np.uint8), probabilities)

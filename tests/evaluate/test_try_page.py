@@ -1,4 +1,4 @@
-"""The page on which you try the model, in a real browser, against `stages.predict`, Python's tokenizers and Keras."""
+"""The page try.html in a real browser agrees with `stages.predict`, the tokenizers and Keras."""
 
 import random
 import re
@@ -26,51 +26,11 @@ from stages.tables import Row
 from tests.conftest import quietly_opened
 
 PIECES = [
-    *(
-        "good ",
-        "bad ",
-        "Film, ",
-        "it's ",
-        "don\u2019t ",
-        "THE ",
-        "not ",
-        "2nd\n",
-        "a_b ",
-        "Straße ",
-        "İstanbul ",
-        "<",
-        "&",
-    ),
-    *(
-        "ΌΣΟΣ ",
-        "e\u0301te\u0301 ",
-        "ﬁn ",
-        "हिन्दी ",
-        "می‌خواهم ",
-        "電影很好看",
-        "好",
-        "ภาษาไทย",
-        "ที่นี่",
-        "カﾞ",
-        "한국어 ",
-        "👍",
-    ),
-    *(
-        "<br />",
-        "<b>",
-        "</B>",
-        "<!-- x ",
-        "-->",
-        "<p class='x'>",
-        "<3 ",
-        "&amp;",
-        "&#39;",
-        "&eacute;",
-        "&#150;",
-        "&#1;",
-    ),
-    *("&#xD800;", "&#9999999;", "&lt;b&gt;", "\0", "\xa0", "\u0345", "\u0301", "\t", "\u2028", "</script>", "<!--> "),
-]
+    "good ", "bad ", "Film, ", "it's ", "don\u2019t ", "THE ", "not ", "2nd\n", "a_b ", "Straße ", "İstanbul ", "<",
+    "ΌΣΟΣ ", "e\u0301te\u0301 ", "ﬁn ", "हिन्दी ", "می‌خواهم ", "電影很好看", "好", "ภาษาไทย", "ที่นี่", "カﾞ", "한국어 ",
+    "&", "👍", "<br />", "<b>", "</B>", "<!-- x ", "-->", "<p class='x'>", "<3 ", "&amp;", "&#39;", "&eacute;", "&#150;",
+    "&#1;", "&#xD800;", "&#9999999;", "&lt;b&gt;", "\0", "\xa0", "\u0345", "\u0301", "\t", "\u2028", "</script>", "<!--> ",
+]  # fmt: skip
 
 
 def made_up(count: int, seed: int = 0) -> list[str]:
@@ -187,7 +147,7 @@ def test_the_page_answers_as_predict_does(
 
 
 @pytest.mark.parametrize("name", ["keras", "unicode"])
-def test_the_tokenizers_are_those_of_python(browser: Browser, folder: Path, name: TokenizerName) -> None:
+def test_the_page_splits_texts_as_python_does(browser: Browser, folder: Path, name: TokenizerName) -> None:
     _, columns = train(reference(), ["good"], name)
     tab = opened(browser, render(columns, [""]))
     known = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) not in ("Cn", "Co", "Cs")]
@@ -202,7 +162,7 @@ def test_the_tokenizers_are_those_of_python(browser: Browser, folder: Path, name
         assert words == TOKENIZERS[name](text), ascii(text)
 
 
-def test_a_column_may_be_a_phrase(browser: Browser, folder: Path) -> None:
+def test_phrases_are_found_in_the_text(browser: Browser, folder: Path) -> None:
     words = ["good", "bad", "not", "not good", "not so", "so good", "not so good"]
     model, columns = train(reference(), words, "keras")
     texts = ["not so good", "not good", "good, not so bad", "so", "not", "bad bad not so good not good"]
@@ -228,14 +188,14 @@ def test_activations_are_those_of_keras(browser: Browser, folder: Path) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-def test_a_network_that_the_page_cannot_compute_is_told(browser: Browser, folder: Path) -> None:
+def test_the_page_names_a_layer_that_it_cannot_compute(browser: Browser, folder: Path) -> None:
     _, columns = train([layers.Dense(4), layers.LayerNormalization(), layers.Dense(1, "sigmoid")], ["good"], "keras")
     tab = opened(browser, render(columns, [""]))
     assert "LayerNormalization" in tab.locator("#problem").inner_text()
     assert not tab.locator("#review").is_visible()
 
 
-def test_a_page_that_would_be_too_large_leaves_out_columns_and_says_how_far_it_is_off(
+def test_a_large_model_loses_its_least_important_columns_and_the_page_states_the_error(
     browser: Browser, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = made_up(200)
@@ -258,7 +218,9 @@ def test_a_page_that_would_be_too_large_leaves_out_columns_and_says_how_far_it_i
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_everyone_can_use_it(browser: Browser, folder: Path, scheme: Literal["light", "dark"], width: int) -> None:
+def test_the_page_works_with_the_keyboard_and_has_no_accessibility_violations(
+    browser: Browser, folder: Path, scheme: Literal["light", "dark"], width: int
+) -> None:
     words = sorted({word for text in try_page.EXAMPLES.values() for word in TOKENIZERS["keras"](text)})
     _, columns = train(reference(), words, "keras")
     page = render(columns, [*try_page.EXAMPLES.values()])

@@ -95,13 +95,13 @@ def check_against_fit(build: Callable[[], keras.Sequential], settings: Train, ro
         (603, {"dropout": 0.3, "l2": 0.01, "hidden_units": [300, 16]}),
     ],
 )
-def test_the_loop_does_what_fit_does(settings: Train, count: int, changes: dict[str, object]) -> None:
+def test_the_loop_agrees_with_fit(settings: Train, count: int, changes: dict[str, object]) -> None:
     settings = settings.model_copy(update=changes)
     check_against_fit(lambda: network.build(COLUMNS, settings), settings, count)
 
 
 @pytest.mark.parametrize("hidden", [[16], []])
-def test_the_loop_does_what_fit_does_with_weighted_inputs(settings: Train, hidden: list[int]) -> None:
+def test_the_loop_agrees_with_fit_on_weighted_inputs(settings: Train, hidden: list[int]) -> None:
     """Keras computes the log-count ratios and the rows of length 1 here, from dense rows."""
     settings = settings.model_copy(update={"weighting": "log_ratio", "hidden_units": hidden, "optimizer": "adam"})
 
@@ -113,7 +113,7 @@ def test_the_loop_does_what_fit_does_with_weighted_inputs(settings: Train, hidde
     check_against_fit(build, settings, 603)
 
 
-def test_log_count_ratios_are_those_of_a_loop(folder: Path) -> None:
+def test_log_count_ratios_agree_with_dense_counts(folder: Path) -> None:
     some = features(200)
     write_features(some, "train", 3)
     has, positive = some.matrix.toarray() != 0, some.labels == 1
@@ -168,8 +168,10 @@ def test_the_number_of_parts_does_not_change_the_result(
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "sgd", "adagrad"])
-@pytest.mark.parametrize("loss", ["binary_crossentropy", "mean_squared_error", "hinge", "poisson"])
+@pytest.mark.parametrize(
+    ("optimizer", "loss"),
+    [("rmsprop", "binary_crossentropy"), ("adam", "mean_squared_error"), ("sgd", "hinge"), ("adagrad", "poisson")],
+)
 def test_no_operation_depends_on_the_processor(settings: Train, optimizer: str, loss: str) -> None:
     """TensorFlow's optimized graph has no operation that approximates a reciprocal."""
     settings = settings.model_copy(update={"optimizer": optimizer, "loss": loss, "weighting": "log_ratio"})
@@ -197,7 +199,7 @@ def test_no_temporary_files_are_written(settings: Train, monkeypatch: pytest.Mon
     assert list(temporary.iterdir()) == []
 
 
-def test_a_diverged_run_ends_with_an_error_that_says_what_to_lower(settings: Train) -> None:
+def test_a_diverged_run_is_an_error_that_names_the_learning_rate(settings: Train) -> None:
     settings = settings.model_copy(update={"optimizer": "sgd", "loss": "mean_squared_error", "activation": "linear"})
     settings = settings.model_copy(update={"learning_rate": 1e30})
     write_features(features(300), "train", 1)
@@ -206,7 +208,7 @@ def test_a_diverged_run_ends_with_an_error_that_says_what_to_lower(settings: Tra
         trainer.fit(rows.split_rows("train"), 20)
 
 
-def test_after_reset_training_is_that_of_a_new_network(settings: Train) -> None:
+def test_reset_gives_the_results_of_a_new_trainer(settings: Train) -> None:
     write_features(features(500), "train", 2)
     pieces = rows.split_rows("train")
     trainer = loop.Trainer(network.build(COLUMNS, settings), settings)
@@ -220,10 +222,10 @@ def test_after_reset_training_is_that_of_a_new_network(settings: Train) -> None:
 
 
 def test_the_reference_run_on_imdb(imdb: Path) -> None:
-    """For each of five seeds, accuracy, loss and overfitting are within the range of the notebook."""
+    """For each of three seeds, accuracy, loss and overfitting are within the range of the notebook."""
     training, test = rows.split_rows("train"), all_features("test")
     holdout, rest = rows.hold_out(training, 10_000)
-    for seed in range(1, 6):
+    for seed in (1, 2, 3):
         reference = params.load().train.model_copy(update={"seed": seed})
         trainer = loop.Trainer(network.build(10_000, reference), reference)
         history = trainer.fit(rest, 20, holdout)
