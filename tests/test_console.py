@@ -132,6 +132,7 @@ def test_importing_without_the_dependencies_raises_and_a_stage_says_so_in_a_line
     run = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert run.returncode == 1
     assert "make install" in run.stderr
+    assert "source .venv/bin/activate" in run.stderr
     assert len(run.stderr.splitlines()) == 1
 
 

@@ -23,23 +23,25 @@ def _content(path: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in files if file.is_file()}
 
 
-def test_a_change_of_a_module_runs_the_stages_that_import_it_and_undone_it_runs_none(clone: Clone) -> None:
+def test_a_changed_module_or_parameter_reruns_the_stages_that_use_it_and_undoing_it_none(clone: Clone) -> None:
     module = clone.folder / "stages" / "evaluate" / "report.py"
     source = module.read_bytes()
-    for path in ("stages/console.py", "stages/params.py", "stages/predict/show.py"):
+    for path in ("README.md", "stages/console.py", "stages/params.py", "stages/predict/show.py"):
         with (clone.folder / path).open("a") as file:
             file.write("# changed\n")
     assert clone.repro() == []
     module.write_bytes(source + b"# changed\n")
     clone.set({"vectorize": {"num_words": 300}})
     assert clone.repro() == ["vectorize", "train", "evaluate"]
+    assert "vectorize.num_words" in clone.dvc("params", "diff")
+    assert "test.loss" in clone.dvc("metrics", "diff")
     module.write_bytes(source)
     clone.run("git", "checkout", "--quiet", "params.yaml")
     assert clone.repro() == []
-    assert clone.run("git", "status", "--porcelain", "--", ":!stages").stdout == ""
+    assert clone.run("git", "status", "--porcelain", "--", ":!stages", ":!README.md").stdout == ""
 
 
-def test_lost_and_damaged_outputs_are_restored_and_nothing_runs(clone: Clone) -> None:
+def test_lost_and_damaged_outputs_are_restored_from_the_cache(clone: Clone) -> None:
     outputs = _outputs(clone)
     before = {file: content for path in outputs for file, content in _content(path).items()}
     for path in outputs:

@@ -22,19 +22,6 @@ from tests.evaluate.test_metrics import by_scikit_learn
 from tests.pipeline.conftest import Clone
 
 
-def test_nothing_runs_when_nothing_changed(clone: Clone) -> None:
-    (clone.folder / "README.md").write_text("changed")
-    assert clone.repro() == []
-    assert clone.run("git", "status", "--porcelain", "--", ":!README.md").stdout == ""
-
-
-def test_a_parameter_runs_its_stage_and_what_follows(clone: Clone) -> None:
-    clone.set({"vectorize": {"num_words": 400}})
-    assert clone.repro() == ["vectorize", "train", "evaluate"]
-    assert "vectorize.num_words" in clone.dvc("params", "diff")
-    assert "test.loss" in clone.dvc("metrics", "diff")
-
-
 def test_the_commands_of_dvcs_users_work(clone: Clone) -> None:
     shown = json.loads(clone.dvc("metrics", "show", "--json"))[""]["data"]["results/metrics.json"]["data"]
     assert shown["source"] == "synthetic"
@@ -42,6 +29,7 @@ def test_the_commands_of_dvcs_users_work(clone: Clone) -> None:
     assert {"loss", "binary_accuracy", "roc_auc", "expected_calibration_error"} <= set(shown["test"])
     for stage in ("download", "vectorize", "train", "evaluate"):
         assert stage in clone.dvc("dag")
+    assert "models/model.keras" in clone.dvc("ls", ".", "--dvc-only", "-R")
     clone.dvc("plots", "show")
     plots = YAML(typ="safe").load(clone.folder / "dvc.yaml")["plots"]
     titles = [settings["title"] for plot in plots for settings in plot.values()]
@@ -134,14 +122,6 @@ def test_a_layer_that_only_keras_has_works_and_that_is_said(clone: Clone) -> Non
     np.testing.assert_allclose(predictions, expected, atol=1e-6)
 
 
-def test_best_takes_the_epoch_of_the_lowest_validation_loss(clone: Clone) -> None:
-    clone.set({"train": {"epochs": "best"}})
-    printed = clone.dvc("repro", "train")
-    rows = [line.split(",") for line in clone.read("results/history.csv").splitlines()[1:]]
-    best = min(rows, key=lambda row: float(row[3]))[0]
-    assert f"final network: 600 rows, epochs: {best}\n" in printed
-
-
 def test_the_best_threshold_is_evaluates_alone_and_predict_uses_it(clone: Clone) -> None:
     before = json.loads(clone.read("results/metrics.json"))["test"]
     clone.set({"evaluate": {"threshold": "best"}})
@@ -163,37 +143,22 @@ def history_of(clone: Clone) -> list[dict[str, str]]:
     return list(csv.DictReader(clone.read("results/history.csv").splitlines()))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
+def test_a_users_mistake_is_an_error_without_a_traceback_and_changes_nothing(clone: Clone) -> None:
+    before = clone.run("git", "status", "--porcelain").stdout
+    mistakes: list[tuple[dict[str, dict[str, object]], str]] = [
         ({"train": {"optimizer": "adma"}}, "error: params.yaml: train.optimizer is 'adma'"),
         ({"train": {"batch_size": 0}}, "error: params.yaml: train.batch_size is 0"),
         ({"data": {"sources": ["imdb"]}}, "error: the source imdb is not available"),
-    ],
-)
-def test_a_users_mistake_is_one_message_and_nothing_changes(
-    clone: Clone, change: dict[str, dict[str, object]], message: str
-) -> None:
-    before = clone.run("git", "status", "--porcelain").stdout
-    clone.set(change)
-    done = clone.run("dvc", "repro", check=False, IMDB_MIRROR="no/such/folder", HTTPS_PROXY="http://127.0.0.1:9")
-    assert done.returncode != 0
-    assert message in done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    clone.run("git", "checkout", "--quiet", "params.yaml")
+    ]
+    for change, message in mistakes:
+        clone.set(change)
+        done = clone.run("dvc", "repro", check=False, IMDB_MIRROR="no/such/folder", HTTPS_PROXY="http://127.0.0.1:9")
+        assert done.returncode != 0
+        assert message in done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        clone.run("git", "checkout", "--quiet", "params.yaml")
     assert clone.repro() == []
     assert clone.run("git", "status", "--porcelain").stdout == before
-
-
-def test_a_python_without_the_dependencies_says_what_to_activate(tmp_path: Path, clone: Clone) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
-    done = subprocess.run(
-        [tmp_path / "bare" / "bin" / "python", "-m", "stages.download"],
-        cwd=clone.folder, check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "source .venv/bin/activate" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_dvc_without_activation_finds_the_environment(clone: Clone, tmp_path: Path) -> None:
@@ -208,11 +173,6 @@ def test_dvc_without_activation_finds_the_environment(clone: Clone, tmp_path: Pa
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Running stage 'vectorize'" in done.stdout
-
-
-def test_the_model_is_an_artifact(reproduced: Clone) -> None:
-    assert isinstance(keras.models.load_model(reproduced.folder / "models" / "model.keras"), keras.Sequential)
-    assert "models/model.keras" in reproduced.dvc("ls", ".", "--dvc-only", "-R")
 
 
 def test_ones_own_reviews_go_through_and_a_change_in_them_is_noticed(clone: Clone) -> None:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from stages.console import UserError
 from stages.contracts.features import read_columns
 from stages.contracts.model import MODEL, MODEL_COLUMNS, read_threshold, write_model, write_threshold
+from stages.download import __main__ as download
 from stages.encoding import vocabulary
 from stages.inference.network import read
 from stages.predict.model import Model
 from stages.tables import Row
-from tests.conftest import all_features, run_stage, write_params
+from stages.vectorize import __main__ as vectorize
+from tests.conftest import all_features, write_params
 from tests.predict.conftest import COLUMNS, WORDS, build, made_up
 
 
@@ -91,8 +93,8 @@ def test_texts_become_what_the_stages_made_of_them(folder: Path, tokenizer: str)
     write_params(folder, {"data": data, "vectorize": {"num_words": 100}})
     with (folder / "reviews.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("text", "label"), *((text, row % 2) for row, text in enumerate(texts))])
-    run_stage("download", folder)
-    run_stage("vectorize", folder)
+    download.main()
+    vectorize.main()
     columns = read_columns()
     network = keras.Sequential([keras.Input((len(columns.words),)), keras.layers.Dense(1, "sigmoid")])
     network.compile("sgd", "binary_crossentropy")
