@@ -58,29 +58,29 @@ def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ("raise BrokenPipeError(32, 'Broken pipe')", 141, ""),
     ],
 )
-def test_each_end_has_its_exit_code_and_no_traceback(body: str, code: int, stderr: str) -> None:
+def test_exit_codes_and_messages(body: str, code: int, stderr: str) -> None:
     done = run(body)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", stderr)
 
 
-def test_a_defect_keeps_its_traceback() -> None:
+def test_a_bug_keeps_its_traceback() -> None:
     done = run("1 / 0")
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
 
 
-def test_unknown_arguments_are_refused() -> None:
+def test_unknown_arguments_are_an_error() -> None:
     assert run("print('ran')", "--unknown").returncode == 2
 
 
-def test_a_wrong_usage_is_said_after_the_usage() -> None:
+def test_a_usage_error_is_printed_after_the_usage() -> None:
     done = run("raise console.UsageError('not both')")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: ")
     assert done.stderr.endswith(": error: not both\n")
 
 
-def test_what_is_left_to_print_when_nobody_reads_is_no_error() -> None:
+def test_a_closed_pipe_at_exit_is_not_an_error() -> None:
     code = PROGRAM.format(body="print('a line that waits in the buffer')")
     with subprocess.Popen(
         [sys.executable, "-c", f"input(){code}"],
@@ -93,7 +93,7 @@ def test_what_is_left_to_print_when_nobody_reads_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("stage", ["download", "vectorize", "train", "evaluate"])
-def test_every_stage_says_what_it_reads_and_writes(stage: str, tmp_path: Path) -> None:
+def test_the_help_of_a_stage_names_its_files_and_needs_no_tensorflow(stage: str, tmp_path: Path) -> None:
     """Without TensorFlow, whose import takes seconds: the stages before `train` never import it, the others late."""
     code = (
         "import runpy, sys\n"
@@ -123,7 +123,7 @@ def test_importing_changes_no_signal_handler() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-def test_importing_without_the_dependencies_raises_and_a_stage_says_so_in_a_line() -> None:
+def test_missing_dependencies_are_an_error_of_one_line() -> None:
     """With `-S`, Python finds no installed package."""
     caught = "try: import stages\nexcept ImportError as error: print(error)"
     done = subprocess.run([sys.executable, "-S", "-c", caught], cwd=ROOT, check=True, capture_output=True, text=True)
@@ -136,7 +136,7 @@ def test_importing_without_the_dependencies_raises_and_a_stage_says_so_in_a_line
     assert len(run.stderr.splitlines()) == 1
 
 
-def test_a_memory_limit_that_is_too_low_is_said_by_run_alone() -> None:
+def test_a_low_memory_limit_is_an_error_of_run_only() -> None:
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({10**9}, {10**9})); import stages\n"
     done = subprocess.run(
         [sys.executable, "-c", limit + PROGRAM.format(body="pass")],

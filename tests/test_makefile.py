@@ -69,7 +69,7 @@ def test_help_lists_every_target_that_a_user_may_call(project: Path) -> None:
     assert not calls(project)
 
 
-def test_programs_are_found_whatever_the_path_is(project: Path) -> None:
+def test_programs_are_found_with_any_path(project: Path) -> None:
     make(project, "install")
     calls(project)
     assert make(project, "repro").returncode == 0
@@ -110,7 +110,7 @@ def test_a_link_to_an_environment_elsewhere_is_used(project: Path) -> None:
     assert calls(other) == REPRO
 
 
-def test_verify_without_git_is_one_line_before_anything_is_installed(project: Path) -> None:
+def test_verify_without_git_is_an_error_before_the_installation(project: Path) -> None:
     done = make(project, "verify")
     assert done.returncode != 0
     assert re.fullmatch(r"error: dvc.lock is not in the last commit; .*\n", done.stdout)
@@ -118,7 +118,7 @@ def test_verify_without_git_is_one_line_before_anything_is_installed(project: Pa
 
 
 @pytest.mark.parametrize("kind", ["repository", "subfolder", "submodule"])
-def test_checks_clone_a_project_that_is_part_of_a_larger_repository(project: Path, tmp_path: Path, kind: str) -> None:
+def test_a_project_inside_a_larger_repository_can_be_cloned(project: Path, tmp_path: Path, kind: str) -> None:
     (project / ".dvc").mkdir()
     (project / ".dvc" / "config").touch()
     (project / "dvc.lock").write_text("committed")

@@ -43,7 +43,7 @@ def edit(folder: Path):
         ("seed", "  seed: [1", "params.yaml:"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_named_with_its_key_value_and_what_is_allowed(edit, key: str, line: str, message: str) -> None:
+def test_an_error_names_the_key_its_value_and_what_is_allowed(edit, key: str, line: str, message: str) -> None:
     edit(key, line)
     with pytest.raises(UserError) as caught:
         params.load()
@@ -59,25 +59,25 @@ def test_epochs_is_a_number_or_best(edit, value: int | str) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"- 1\n", b"42\n", b"\xff\xfe\x00", b"a: {b: [}", b"a: 1\na: 2\n", b"!!python/x"]
 )
-def test_what_is_not_a_mapping_of_sections_is_refused(folder: Path, content: bytes) -> None:
+def test_invalid_yaml_is_an_error(folder: Path, content: bytes) -> None:
     (folder / "params.yaml").write_bytes(content)
     with pytest.raises(UserError, match=r"params\.yaml"):
         params.load()
 
 
-def test_a_missing_file_is_named(folder: Path) -> None:
+def test_a_missing_file_is_an_error(folder: Path) -> None:
     with pytest.raises(UserError, match=r"params\.yaml is missing"):
         params.load()
 
 
-def test_a_home_folder_is_refused_because_dvc_does_not_expand_it(edit) -> None:
+def test_a_home_folder_is_an_error_because_dvc_does_not_expand_it(edit) -> None:
     edit("folder", "    folder: ~/reviews")
     with pytest.raises(UserError, match=r"data\.files\.folder is '~/reviews'; expected .* ~"):
         params.load()
 
 
 @pytest.mark.parametrize("name", ["../reviews.csv", "/data/reviews.csv", "more/../../reviews.csv"])
-def test_reviews_that_dvc_does_not_watch_are_refused(edit, name: str) -> None:
+def test_reviews_outside_the_folder_are_an_error(edit, name: str) -> None:
     edit("test", f"    test: {name}")
     with pytest.raises(UserError, match=rf"data.files.test is '{name}'; expected the same as for train"):
         params.load()

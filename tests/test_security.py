@@ -36,7 +36,7 @@ def test_every_module_that_reads_a_file_is_listed() -> None:
     assert own == listed
 
 
-def test_no_module_makes_a_program_of_what_it_reads() -> None:
+def test_no_module_runs_code_from_a_file() -> None:
     for name, called in modules().items():
         source = (ROOT / name).read_text(encoding="utf-8")
         # A network is compiled, and so are regular expressions.

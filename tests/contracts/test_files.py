@@ -66,7 +66,7 @@ def lists(batches: list[Reviews]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize(("written", "read"), [(100, 100), (30, 100), (100, 7), (30, 45)])
-def test_reviews_come_back_in_order_however_they_are_cut(folder: Path, written: int, read: int) -> None:
+def test_reviews_are_read_in_order_for_any_batch_size(folder: Path, written: int, read: int) -> None:
     reviews = random_reviews(100, words=50, seed=1)
     write_reviews("train", slices(reviews, written), 100, words=50)
     batches = list(read_reviews("train", read))
@@ -78,7 +78,7 @@ def test_reviews_come_back_in_order_however_they_are_cut(folder: Path, written: 
     assert table.column("tokens").to_pylist() == lists([reviews])
 
 
-def test_some_reviews_come_in_the_order_asked_for(folder: Path) -> None:
+def test_some_reviews_are_read_in_the_requested_order(folder: Path) -> None:
     reviews = random_reviews(2500, words=50, seed=1)
     write_reviews("test", [reviews], 2500, words=50)
     rows = [2499, 0, 1000, 999, 0]
@@ -91,7 +91,7 @@ def test_some_reviews_come_in_the_order_asked_for(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-def test_features_come_back_as_scipy_reads_them(folder: Path, parts: int) -> None:
+def test_features_are_read_as_scipy_reads_them(folder: Path, parts: int) -> None:
     matrix = scipy.sparse.random(20, 9, 0.3, "csr", dtype=np.float32, rng=np.random.default_rng(0))
     features = Features(matrix, np.arange(20, dtype=np.float32) % 2)
     write_features(features, "train", parts)
@@ -104,7 +104,7 @@ def test_features_come_back_as_scipy_reads_them(folder: Path, parts: int) -> Non
 
 
 @pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
-def test_columns_come_back_from_features_and_from_the_model(folder: Path, tokenizer: TokenizerName) -> None:
+def test_columns_are_read_as_written(folder: Path, tokenizer: TokenizerName) -> None:
     columns = Columns(["<start>", "the", "naïve", "हिन्दी", "it's", "null"], tokenizer)
     FEATURES.mkdir(parents=True)
     write_columns(FEATURES_COLUMNS, columns)
@@ -116,7 +116,7 @@ def test_columns_come_back_from_features_and_from_the_model(folder: Path, tokeni
     assert table.schema.metadata == {b"tokenizer": tokenizer.encode()}
 
 
-def test_history_comes_back_to_six_decimals(folder: Path) -> None:
+def test_history_is_rounded_to_six_decimals(folder: Path) -> None:
     history = example_history(1 / 3, 0.3)
     write_history(history)
     assert HISTORY.read_text().splitlines() == [
@@ -127,7 +127,7 @@ def test_history_comes_back_to_six_decimals(folder: Path) -> None:
     pd.testing.assert_frame_equal(read_history(), history.round(6))
 
 
-def test_best_is_the_first_of_the_lowest_validation_losses() -> None:
+def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss() -> None:
     assert best_epoch(example_history(0.5, 0.3, 0.3, 0.4)) == 2
 
 
@@ -143,7 +143,7 @@ def small_network() -> keras.Model:
     return network
 
 
-def test_the_same_weights_give_the_same_model_file_in_any_process(folder: Path) -> None:
+def test_equal_weights_give_equal_model_files_in_any_process(folder: Path) -> None:
     write_model(small_network(), FIVE)
     content = MODEL.read_bytes()
     code = "from tests.contracts.test_files import *; write_model(small_network(), FIVE)"
@@ -195,7 +195,7 @@ def test_the_old_file_stays_when_the_new_one_cannot_be_written(
     assert [child.name for child in folder.iterdir()] == ["out"]
 
 
-def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None:
+def test_partial_output_of_a_crash_is_replaced(folder: Path) -> None:
     (folder / ".out.partial").mkdir()
     (folder / ".out.partial" / "half").write_text("half")
     with storage.atomic_write(folder / "out") as beside:
@@ -204,14 +204,14 @@ def test_a_partial_left_by_a_crash_does_not_get_in_the_way(folder: Path) -> None
     assert [child.name for child in (folder / "out").iterdir()] == ["whole"]
 
 
-def test_no_times_in_the_model_file(folder: Path) -> None:
+def test_the_model_file_has_no_time_stamps(folder: Path) -> None:
     write_model(small_network(), FIVE)
     with zipfile.ZipFile(MODEL) as members:
         assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")
 
 
-def test_no_keys_in_the_model_file_that_keras_3_10_refuses(folder: Path) -> None:
+def test_the_model_file_has_no_keys_that_keras_3_10_refuses(folder: Path) -> None:
     """With the layers that a person adds most often; `make old-keras` tries a real Keras 3.10."""
     write_model(old_keras.network(), old_keras.COLUMNS)
     with zipfile.ZipFile(MODEL) as members:

@@ -94,7 +94,7 @@ def test_the_real_archive_gives_the_tokens_of_imdb(
     assert_equal_but_for_ties(corpus, imdb.load())
 
 
-def test_a_made_up_archive_gives_what_imdb_gives(
+def test_a_generated_archive_gives_the_tokens_of_imdb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[bytes], Path]
 ) -> None:
     generator = random.Random(8)
@@ -136,7 +136,7 @@ def test_a_made_up_archive_gives_what_imdb_gives(
     assert_equal_but_for_ties(corpus, imdb.load())
 
 
-def test_members_that_are_no_reviews_are_skipped(use: Callable[[bytes], Path]) -> None:
+def test_members_that_are_not_reviews_are_skipped(use: Callable[[bytes], Path]) -> None:
     found = [(review.split, review.label, review.file, review.text) for review in aclimdb.read(use(pack(tiny())))]
     assert found == [
         ("test", 0, "2_1.txt", "neg 2 in test"),
@@ -151,13 +151,13 @@ def test_members_that_are_no_reviews_are_skipped(use: Callable[[bytes], Path]) -
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
-def test_a_member_that_is_no_file_is_no_review(use: Callable[[bytes], Path], kind: bytes) -> None:
+def test_links_and_folders_are_skipped(use: Callable[[bytes], Path], kind: bytes) -> None:
     info, _ = member("aclImdb/train/pos/1_9.txt", b"", kind)
     info.linkname = "/etc/passwd"
     assert len(list(aclimdb.read(use(pack([*tiny(), (info, b"")]))))) == 8
 
 
-def test_a_damaged_archive_is_named(use: Callable[[bytes], Path]) -> None:
+def test_a_damaged_archive_is_an_error_that_names_it(use: Callable[[bytes], Path]) -> None:
     filler = random.Random(1)  # random bytes do not compress, so the archive's bytes spread over its members
     content = pack([*[member(f"aclImdb/{number}", filler.randbytes(20_000)) for number in range(3)], *tiny()])
     latin = pack([*tiny(), member("aclImdb/train/pos/1_9.txt", b"caf\xe9")])
@@ -168,18 +168,18 @@ def test_a_damaged_archive_is_named(use: Callable[[bytes], Path]) -> None:
             list(aclimdb.read(path))
 
 
-def test_an_archive_without_a_class_is_said(use: Callable[[bytes], Path]) -> None:
+def test_an_archive_without_a_class_is_an_error(use: Callable[[bytes], Path]) -> None:
     use(pack([(info, content) for info, content in tiny() if "test/neg" not in info.name]))
     with pytest.raises(UserError, match="has no files in aclImdb/test/pos or aclImdb/test/neg"):
         aclimdb.load("keras")
 
 
-def test_another_tokenizer_gives_its_words(use: Callable[[bytes], Path]) -> None:
+def test_the_tokenizer_can_be_chosen(use: Callable[[bytes], Path]) -> None:
     use(pack([*tiny(), member("aclImdb/train/pos/3_9.txt", "NAÏVE हिन्दी".encode())]))
     assert {"naïve", "हिन्दी"} < set(aclimdb.load("unicode").words.to_pylist())
 
 
-def test_the_unpacked_archive_gives_the_same(
+def test_the_unpacked_archive_gives_the_same_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[bytes], Path]
 ) -> None:
     path = use(pack(tiny()))

@@ -85,7 +85,7 @@ def test_tokens_are_frequency_ranks(monkeypatch: pytest.MonkeyPatch, tokens_a_ba
     assert len(corpus.splits["test"]) == -(-230 // rows_a_part)
 
 
-def test_batches_are_bounded_and_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_have_bounded_sizes_and_the_right_types(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "_TOKENS", 100)
     units = [Texts(["a b c" * (row % 3) for row in range(500)])]
     batches: list[Reviews] = list(made(units, "keras", np.ones(500), range(500), []).reviews("train"))
@@ -96,7 +96,7 @@ def test_batches_are_bounded_and_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {str(batch.labels.dtype) for batch in batches} == {"uint8"}
 
 
-def test_tokens_are_kept_for_the_same_bytes_and_tokenizer(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokens_are_cached_by_content_and_tokenizer(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unit = Texts(["It's a fine <br /> film", "no"])
     first = tokenize(unit, "keras")
     assert tokenize(Texts(["another"]), "keras").path != first.path
@@ -113,7 +113,7 @@ def test_tokens_are_kept_for_the_same_bytes_and_tokenizer(cache: Path, monkeypat
         np.testing.assert_array_equal(again.hashes, first.hashes)
 
 
-def test_the_cache_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_cached_tokens_are_removed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = [tokenize(Texts([f"text {number}"]), "keras").path for number in range(4)]
     for age, path in enumerate(made):
         os.utime(path, (1e9 - age, 1e9 - age))
@@ -126,7 +126,7 @@ def test_the_cache_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
         tokens.prune()
 
 
-def test_a_full_disk_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_cache_is_an_error(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.parent.mkdir()
     cache.write_text("no folder")
     with pytest.raises(UserError, match=r"tokens cannot be written to .*\n.*XDG_CACHE_HOME"):

@@ -86,7 +86,7 @@ def test_a_file_is_downloaded_once_and_again_when_it_is_damaged(server: Server) 
     assert fetch.get(server.url, "corpus.bin", SHA256).read_bytes() == CONTENT
 
 
-def test_a_download_that_fails_is_tried_again(server: Server, cache: Path) -> None:
+def test_a_failed_download_is_repeated(server: Server, cache: Path) -> None:
     server.script = [503, CONTENT[:200_000], CONTENT]
     assert fetch.get(server.url, "corpus.bin", SHA256).read_bytes() == CONTENT
     assert files(cache) == ["corpus.bin"]
@@ -132,7 +132,7 @@ def start(url: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def test_several_processes_may_download_at_once_without_a_bar_in_a_log(server: Server, cache: Path) -> None:
+def test_processes_can_download_one_file_at_once_without_a_progress_bar_in_logs(server: Server, cache: Path) -> None:
     processes = [start(server.url) for _ in range(3)]
     for process in processes:
         out, err = process.communicate()
@@ -151,7 +151,7 @@ def test_an_interrupted_download_leaves_nothing(server: Server, cache: Path) -> 
     assert files(cache) == []
 
 
-def test_without_a_cache_folder_the_user_is_told_what_to_set(
+def test_an_unwritable_cache_folder_is_an_error_that_names_the_variable(
     server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.write_text("a file, not a folder")
@@ -181,7 +181,7 @@ def place(tmp_path: Path) -> Callable[..., str]:
     return make
 
 
-def test_each_file_is_taken_from_the_first_place_that_has_it(place: Callable[..., str]) -> None:
+def test_each_file_comes_from_the_first_place_that_has_it(place: Callable[..., str]) -> None:
     places = [
         place("damaged", corpus=OTHER),
         place("half", corpus=CONTENT),
@@ -194,7 +194,7 @@ def test_each_file_is_taken_from_the_first_place_that_has_it(place: Callable[...
         fetch.find("toy", FILES, places[:1])
 
 
-def test_the_mirror_comes_first_with_the_checksum_that_it_names(
+def test_the_mirror_comes_first_and_its_checksum_is_used(
     place: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     usual, mirror = place("usual", corpus=CONTENT, words=b"{}"), place("mirror", corpus=OTHER)

@@ -56,7 +56,7 @@ def _here(folder: Path) -> None:
     """Each test runs in a folder of its own."""
 
 
-def test_two_files_are_the_two_splits() -> None:
+def test_two_files_become_the_two_splits() -> None:
     train, test = sorted_by_label(40, 60), sorted_by_label(7, 5)
     write("train.jsonl", train)
     write("test.ndjson", test)
@@ -71,7 +71,7 @@ def test_two_files_are_the_two_splits() -> None:
     assert 15 < sum(label for _, label in splits["train"][:40]) < 33
 
 
-def test_one_file_is_split_by_share_and_class() -> None:
+def test_one_file_is_split_with_the_test_share_in_each_class() -> None:
     reviews = sorted_by_label(40, 60)
     write("train.jsonl", reviews)
     corpus = load()
@@ -83,7 +83,7 @@ def test_one_file_is_split_by_share_and_class() -> None:
     np.testing.assert_array_equal(test.labels, [label for row, (_, label) in enumerate(reviews) if row in held_out])
 
 
-def test_the_seed_and_the_words_decide_the_split() -> None:
+def test_the_split_depends_on_the_seed_and_the_words_alone() -> None:
     write("train.jsonl", reviews := [(f"{word} {row} review", row % 2) for word in "abcd" for row in range(40)])
     first, same, other = (decoded(load(seed=seed)) for seed in (1, 1, 2))
     assert first == same
@@ -93,7 +93,7 @@ def test_the_seed_and_the_words_decide_the_split() -> None:
     assert decoded(load())["train"] == first["train"]
 
 
-def test_the_same_words_are_on_one_side_of_every_split(capsys: pytest.CaptureFixture[str]) -> None:
+def test_duplicates_stay_on_one_side_of_each_split(capsys: pytest.CaptureFixture[str]) -> None:
     generator = np.random.default_rng(1)
     texts = [f"same {number}" for number in generator.integers(0, 60, 200)] + [f"other {row}" for row in range(400)]
     reviews = [(f"{text}!" if row % 3 else text.upper(), row % 2) for row, text in enumerate(texts)]
@@ -124,7 +124,7 @@ def test_the_same_words_are_on_one_side_of_every_split(capsys: pytest.CaptureFix
     assert sum(len(batch) for split in dropped.splits for batch in dropped.reviews(split)) == 600 - duplicates
 
 
-def test_test_reviews_with_the_words_of_a_training_review_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_test_reviews_that_are_also_training_reviews_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     write("train.jsonl", [("a", 0), ("b", 1), ("c", 1)])
     write("test.jsonl", [("b", 1), ("b", 1), ("a", 0), ("d", 1), ("A", 1), ("e", 0)])
     load(test="test.jsonl")
@@ -155,7 +155,7 @@ def test_test_rows_keep_the_order_of_the_file_when_duplicates_are_dropped() -> N
         ((True, False), False, None),
     ],
 )
-def test_labels_are_understood(labels: tuple[Any, Any], positive: Any, negative: Any) -> None:
+def test_labels_are_recognized(labels: tuple[Any, Any], positive: Any, negative: Any) -> None:
     write("train.jsonl", [(f"a {row}", labels[row % 2]) for row in range(40)])
     train = decoded(load(positive=positive, negative=negative))["train"]
     assert [label for _, label in train] == [int(words.split()[1]) % 2 for words, _ in train]
@@ -171,14 +171,14 @@ def test_labels_are_understood(labels: tuple[Any, Any], positive: Any, negative:
         ({"positive": 4, "negative": 1}, ["no positive review"]),
     ],
 )
-def test_labels_that_are_not_clear_are_refused_with_their_counts(changes: dict[str, Any], words: list[str]) -> None:
+def test_unclear_labels_are_an_error_with_their_counts(changes: dict[str, Any], words: list[str]) -> None:
     write("train.jsonl", [(f"a {row}", label) for row, label in enumerate([5, 5, 3, 1] * 10)])
     with pytest.raises(UserError) as caught:
         load(**changes)
     assert [word for word in words if word not in str(caught.value)] == []
 
 
-def test_what_became_of_the_rows_is_in_source_json() -> None:
+def test_source_json_has_the_counts_of_labels_and_bad_rows() -> None:
     write("train.jsonl", [(f"a {row}", label) for row, label in enumerate([5, 4, 3, 1, None] * 10)])
     shutil.copy("train.jsonl", "more.jsonl")
     values = settings(train=["train.jsonl"], positive=[4, 5], negative=1, bad_rows="skip")
@@ -212,7 +212,7 @@ def test_the_details_give_the_file_the_row_and_the_slices(monkeypatch: pytest.Mo
                 assert " ".join(known[token - 1] for token in tokens) == original["text"]
 
 
-def test_slices_that_are_not_there_are_refused() -> None:
+def test_a_missing_slice_column_is_an_error() -> None:
     write("train.jsonl", sorted_by_label(40, 60))
     Path("train.txt").write_text("__label__pos fine\n")
     for name in ("train.jsonl", "train.txt"):
@@ -220,7 +220,7 @@ def test_slices_that_are_not_there_are_refused() -> None:
             load(train=name, slices=["year"])
 
 
-def test_bad_rows_are_told_once_with_the_first_places() -> None:
+def test_bad_rows_are_one_error_with_the_first_places() -> None:
     write("train.jsonl", [*[("", 0)] * 9, *sorted_by_label(40, 60)])
     with pytest.raises(UserError) as caught:
         load()
@@ -230,7 +230,7 @@ def test_bad_rows_are_told_once_with_the_first_places() -> None:
     assert "row 6" not in message
 
 
-def test_names_folders_patterns_and_lists() -> None:
+def test_files_are_given_by_name_folder_pattern_or_list() -> None:
     Path("some").mkdir()
     for name, reviews in (("some/b.jsonl", [("b", 1)]), ("some/a.jsonl", [("a", 0)]), ("c.jsonl", [("c", 1)])):
         write(name, reviews)
@@ -243,14 +243,14 @@ def test_names_folders_patterns_and_lists() -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "missing-*.csv", "empty", ["train.jsonl", "missing.csv"]])
-def test_own_reviews_are_never_replaced_in_silence(name: Any) -> None:
+def test_missing_reviews_are_an_error(name: Any) -> None:
     write("train.jsonl", sorted_by_label(40, 60))
     Path("empty").mkdir()
     with pytest.raises(UserError, match=r"(missing|empty).*(.|\n)*data.files.train"):
         load(train=name)
 
 
-def test_folders_of_texts_with_splits_above_them() -> None:
+def test_an_unpacked_aclimdb_folder_is_read() -> None:
     for split in ("train", "test"):
         for kind in ("pos", "neg"):
             Path("own", split, kind).mkdir(parents=True)
@@ -264,7 +264,7 @@ def test_folders_of_texts_with_splits_above_them() -> None:
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "json"])
-def test_pandas_and_polars_give_the_same_bytes(kind: str) -> None:
+def test_files_of_pandas_and_polars_give_the_same_bytes(kind: str) -> None:
     frame = pd.DataFrame({"text": [f'"so", {n}\nfilm' for n in range(50)], "label": [n % 2 for n in range(50)]})
     contents = []
     for write_file in (
@@ -279,7 +279,7 @@ def test_pandas_and_polars_give_the_same_bytes(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("negative", "share"), [(1, 0.5), (2, 0.2), (2, 0.8)])
-def test_too_few_rows_to_split_are_said(folder: Path, negative: int, share: float) -> None:
+def test_too_few_rows_to_split_are_an_error(folder: Path, negative: int, share: float) -> None:
     write_params(folder)
     params.load()
     write("train.jsonl", sorted_by_label(negative, 100))
@@ -292,7 +292,7 @@ def test_too_few_rows_to_split_are_said(folder: Path, negative: int, share: floa
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "test.jsonl"])
-def test_a_split_of_one_class_is_said(name: str) -> None:
+def test_a_split_of_one_class_is_an_error(name: str) -> None:
     for path in ("train.jsonl", "test.jsonl"):
         write(path, [("a", 1), ("b", 1)] if path == name else [("a", 0), ("b", 1)])
     with pytest.raises(UserError, match=r"no negative review among 2"):
@@ -305,6 +305,6 @@ def test_a_split_of_one_class_is_said(name: str) -> None:
      {"encoding": "utf-99"}, {"encoding": "base64"}, {"bad_rows": "drop"}, {"slices": ["row"]}, {"slices": ["a", "a"]},
      {"columns": []}],
 )  # fmt: skip
-def test_settings_that_are_not_allowed(wrong: dict[str, Any]) -> None:
+def test_invalid_settings_are_an_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         settings(**wrong)

@@ -90,7 +90,7 @@ def assert_read_as_numpy_does(path: Path) -> None:
             assert read[split].labels.tolist() == arrays[f"y_{split}"][order].tolist()
 
 
-def test_reads_what_savez_writes(tmp_path: Path) -> None:
+def test_reads_a_file_of_numpy_savez(tmp_path: Path) -> None:
     np.savez(tmp_path / "imdb.npz", **ARRAYS)  # type: ignore[arg-type]
     assert_read_as_numpy_does(tmp_path / "imdb.npz")
     assert gc.isenabled()
@@ -99,7 +99,9 @@ def test_reads_what_savez_writes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("numpy", ["numpy.core.multiarray", "numpy._core.multiarray"])
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
-def test_reads_every_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int, numpy: str) -> None:
+def test_reads_every_pickle_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int, numpy: str
+) -> None:
     monkeypatch.setattr(np.empty(0).__reduce__()[0], "__module__", numpy)
     pickles = {name: pickle.dumps(ARRAYS[name], protocol) for name in ("x_train", "x_test")}
     assert all(numpy.encode() in pickled and pickled[1] == protocol for pickled in pickles.values())
@@ -107,7 +109,7 @@ def test_reads_every_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p
     assert_read_as_numpy_does(path)
 
 
-def test_reads_what_python_2_wrote(tmp_path: Path) -> None:
+def test_reads_pickles_of_python_2(tmp_path: Path) -> None:
     class Python2(pickle._Pickler):
         """Writes bytes as Python 2 did its strings."""
 
@@ -122,7 +124,7 @@ def test_reads_what_python_2_wrote(tmp_path: Path) -> None:
     assert_read_as_numpy_does(write_npz(tmp_path / "a.npz", x_train=npy(ARRAYS["x_train"], file.getvalue())))
 
 
-def test_order_and_encoding_are_those_of_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_and_encoding_agree_with_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keras_imdb = importlib.import_module("keras.src.datasets.imdb")
     path = write_npz(tmp_path / "imdb.npz")
     monkeypatch.setattr(keras_imdb, "get_file", lambda **_: str(path))
@@ -169,7 +171,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", [name for name in ATTACKS if name not in ("numpy-attribute", "other-codec")])
 @pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
-def test_attacks_work_on_pickle_itself(canary: Path, attack: str) -> None:
+def test_the_attacks_work_on_pickle(canary: Path, attack: str) -> None:
     """Or else the next test proves nothing."""
     result = pickle.loads(ATTACKS[attack])
     assert canary.exists() or isinstance(result, np.ndarray)
@@ -211,7 +213,7 @@ def test_refuses_attacks_inside_an_array(canary: Path, rows: list[Any]) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_refuses_what_is_no_list_of_ranks(tmp_path: Path, row: Any) -> None:
+def test_refuses_rows_that_are_not_lists_of_ranks(tmp_path: Path, row: Any) -> None:
     path = write_npz(tmp_path / "a.npz", x_train=objects([[1, 2], row, [3]]), y_train=np.array([0, 1, 0]))
     with pytest.raises(UserError, match=r"a\.npz is not Keras's imdb\.npz \(.+\): get another copy$"):
         imdb.read_reviews(path, WORDS)
@@ -307,7 +309,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_words_and_counts_are_those_of_the_files(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_and_counts_agree_with_the_files(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMDB_MIRROR", str(files))
     corpus = imdb.load()
     assert corpus.words.to_pylist() == [f"word{rank}é" for rank in range(1, WORDS + 1)]
@@ -317,7 +319,7 @@ def test_words_and_counts_are_those_of_the_files(files: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("variable", ["KERAS_HOME", "HOME"])
-def test_keras_cache_may_hold_one_of_the_files(files: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_each_file_may_be_in_the_cache_of_keras(files: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setenv(variable, str(files))
     datasets = files / ("datasets" if variable == "KERAS_HOME" else ".keras/datasets")

@@ -39,7 +39,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return write
 
 
-def test_a_seed_gives_the_same_files_twice_and_another_seed_others(written: Write) -> None:
+def test_the_seed_determines_the_files(written: Write) -> None:
     first, source = written(Synthetic(seed=1, train_rows=300, test_rows=300))
     assert written(Synthetic(seed=1, train_rows=300, test_rows=300)) == (first, source)
     other, _ = written(Synthetic(seed=2, train_rows=300, test_rows=300))
@@ -62,7 +62,7 @@ def test_batches_and_splits_of_one_size_differ() -> None:
         assert np.mean(one.tokens[:10_000] == other.tokens[:10_000]) < 0.02  # by chance, about 0.01
 
 
-def test_rows_come_in_batches_half_of_them_positive(corpus: Drawn) -> None:
+def test_half_of_each_batch_is_positive(corpus: Drawn) -> None:
     _, splits = corpus
     assert [len(batch) for batch in splits["train"]] == [5_000, 300]
     assert [int(batch.labels.sum()) for batch in splits["train"]] == [2_500, 150]
@@ -83,14 +83,14 @@ def test_ranks_are_by_frequency_in_the_training_split(corpus: Drawn) -> None:
     assert max(batch.tokens.max() for batch in splits["test"]) <= len(loaded.words)
 
 
-def test_lengths_are_those_of_imdb(corpus: Drawn) -> None:
+def test_lengths_are_distributed_as_on_imdb(corpus: Drawn) -> None:
     table = word_counts.read().lengths.sum(axis=0)
     imdb = np.repeat(np.arange(len(table)), table)
     drawn = np.concatenate([np.diff(batch.offsets) for batch in corpus[1]["train"]])
     assert scipy.stats.ks_2samp(drawn, imdb).pvalue > 0.001
 
 
-def test_words_of_a_class_are_mostly_its_own(corpus: Drawn) -> None:
+def test_most_words_of_a_review_come_from_its_class(corpus: Drawn) -> None:
     """A positive review has, in the mean, 1 - 1/7 of its words from the positive urn: E[s] = 1 / 1.4."""
     loaded, splits = corpus
     table = word_counts.read()

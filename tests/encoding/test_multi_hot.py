@@ -24,7 +24,7 @@ def keras_sequences(reviews: Reviews, num_words: int) -> list[list[int]]:
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 5), (5000, 300), (300, 1000)])
-def test_rows_equal_the_notebooks(rows: int, columns: int) -> None:
+def test_rows_equal_those_of_the_notebook(rows: int, columns: int) -> None:
     reviews = random_reviews(rows, words=990, seed=rows)
     features = multi_hot.encode(reviews, columns)
     np.testing.assert_array_equal(features.matrix.toarray(), notebook(keras_sequences(reviews, columns), columns))
@@ -42,12 +42,12 @@ def test_the_matrix_is_canonical_float32_csr() -> None:
     assert set(matrix.data) == {1.0}
 
 
-def test_an_empty_review_has_its_start_column_only() -> None:
+def test_an_empty_review_has_only_the_start_column() -> None:
     reviews = Reviews(np.array([5], np.int32), np.array([0, 0, 1, 1], np.int32), np.array([0, 1, 0], np.uint8))
     np.testing.assert_array_equal(multi_hot.encode(reviews, 10).matrix.nonzero(), [[0, 1, 1, 2], [1, 1, 8, 1]])
 
 
-def test_columns_past_the_vocabulary_are_not_made() -> None:
+def test_there_are_no_more_columns_than_words() -> None:
     special = ["<padding>", "<start>", "<unknown>", "<unused>"]
     assert vocabulary.column_words(["the", "a"], 10_000) == [*special, "the", "a"]
     assert vocabulary.column_words(["the", "a"], 5) == [*special, "the"]

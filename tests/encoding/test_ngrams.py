@@ -48,27 +48,29 @@ def check(reviews: Reviews, words: list[str], settings: Vectorize) -> None:
 
 
 @pytest.mark.parametrize(("longest", "least", "num_words"), [(2, 1, None), (3, 2, None), (4, 3, 20)])
-def test_columns_and_ones_are_those_of_count_vectorizer(
+def test_columns_and_ones_agree_with_count_vectorizer(
     settings: Params, longest: int, least: int, num_words: int | None
 ) -> None:
     changes = {"ngrams": longest, "min_count": least, "num_words": num_words, "rows_per_part": 300}
     check(REVIEWS, NAMES, settings.vectorize.model_copy(update=changes))
 
 
-def test_columns_and_ones_of_imdb(imdb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_columns_and_ones_of_imdb_agree_with_count_vectorizer(
+    imdb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words, part = read_vocabulary(), next(read_reviews("train", 1000))
     settings = params.load().vectorize.model_copy(update={"ngrams": 3, "min_count": 2, "num_words": None})
     monkeypatch.chdir(tmp_path)
     check(part, words, settings)
 
 
-def test_n_grams_that_no_review_repeats_get_no_column(settings: Params) -> None:
+def test_rare_n_grams_get_no_column(settings: Params) -> None:
     chosen, first, known = choose(REVIEWS, NAMES, settings.vectorize.model_copy(update={"ngrams": 3, "min_count": 701}))
     assert len(chosen) == first
     assert multi_hot.encode(REVIEWS, first, known).matrix.shape == (len(REVIEWS), first)
 
 
-def test_the_texts_of_the_columns_are_enough(settings: Params) -> None:
+def test_n_grams_are_parsed_from_the_texts_of_the_columns(settings: Params) -> None:
     """`predict` has nothing else. Its words have other numbers, and some occur in n-grams only."""
     changes = {"ngrams": 3, "min_count": 2, "num_words": 20}
     chosen, singles, known = choose(REVIEWS, NAMES, settings.vectorize.model_copy(update=changes))

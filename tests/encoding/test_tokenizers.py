@@ -25,14 +25,14 @@ def samples(alphabet: str | list[str], count: int) -> list[str]:
     return ["".join(generator.choices(alphabet, k=generator.randint(0, 30))) for _ in range(count)]
 
 
-def test_keras_cuts_ascii_as_keras_does() -> None:
+def test_keras_agrees_with_keras_on_ascii() -> None:
     from keras.src.legacy.preprocessing.text import text_to_word_sequence
 
     for sample in ["It's <br />GOOD\r\n", "", *samples("".join(map(chr, range(128))), 2000)]:
         assert text.keras(sample) == text_to_word_sequence(sample)
 
 
-def test_keras_lowers_and_cuts_at_ascii_only() -> None:
+def test_keras_changes_only_ascii() -> None:
     def slow(sample: str) -> list[str]:
         cut = "".join(" " if c in '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n' else c for c in sample)
         return ["".join(c.lower() if c.isascii() else c for c in word) for word in cut.split(" ") if word]
@@ -136,7 +136,7 @@ def slow_words(sample: str) -> list[str]:
     return words
 
 
-def test_unicode_is_what_it_says() -> None:
+def test_unicode_agrees_with_its_definition() -> None:
     for sample in [*samples(SOME, 5000), *samples(HTML, 5000)]:
         assert text.unicode(sample) == slow_unicode(sample), ascii(sample)
 
@@ -160,7 +160,7 @@ class Shown(HTMLParser):
         self.shown += "" if tag in INLINE else " "
 
 
-def test_unicode_sees_a_page_as_a_parser_does() -> None:
+def test_unicode_agrees_with_a_parser_of_html() -> None:
     pieces = [*"ab é", "'", "a < b", " <3 ", "AT&T", " & ", "<br />", "<br>", "<P class='x'>", "</p>", "<b>", "</B>"]
     pieces += ['<a href="x?y=1&amp;z">', "</a>", "<!-- <br> hidden -->", "&lt;b&gt;", "&amp;amp;", "&#39;", "&#x2019;"]
     pieces += ["&eacute;", "&nbsp;", "&#233;", "&#xE9;", "&#146;", "&hellip;", "&apos;", "\n"]
@@ -168,20 +168,20 @@ def test_unicode_sees_a_page_as_a_parser_does() -> None:
         assert text.unicode(page) == slow_words(Shown(page).shown), page
 
 
-def test_what_a_browser_shows() -> None:
+def test_unicode_splits_what_a_browser_shows() -> None:
     assert text.unicode("good.<br /><br />Bad") == ["good", "bad"]
     assert text.unicode("f<b>i</b>lm &amp; Tom&#39;s caf&eacute;&nbsp;&mdash;") == ["film", "tom's", "café"]
     assert text.unicode("a < b, i <3 u > me, AT&T; &lt;br&gt;") == ["a", "b", "i", "3", "u", "me", "at", "t", "br"]
 
 
-def test_unicode_takes_every_character_for_what_it_is() -> None:
+def test_unicode_treats_each_character_by_its_category() -> None:
     characters = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) not in ("Cn", "Co", "Cs")]
     for start in range(0, len(characters), 100):
         sample = "".join(f"a{c}b " for c in characters[start : start + 100])
         assert text.unicode(sample) == slow_unicode(sample), hex(ord(characters[start]))
 
 
-def test_ascii_takes_the_short_way_to_the_same_words() -> None:
+def test_the_fast_path_for_ascii_gives_the_same_words() -> None:
     for sample in samples("".join(map(chr, range(128))), 2000):
         assert text.unicode(f"{sample} é")[:-1] == text.unicode(sample)
 
@@ -211,7 +211,7 @@ def test_a_character_is_a_word_in_scripts_without_spaces(words: str) -> None:
     assert text.unicode(words.replace(" ", "")) == words.split(" ")
 
 
-def test_what_reads_the_same_is_the_same() -> None:
+def test_equivalent_spellings_give_equal_words() -> None:
     for sample in ("Ångström crème ﬁn ΌΣΟΣ", "Tiếng Việt", "각"):
         forms = [unicodedata.normalize(form, sample) for form in ("NFC", "NFD")]
         assert text.unicode(forms[0]) == text.unicode(forms[1]) == text.unicode(forms[0].upper())

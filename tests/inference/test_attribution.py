@@ -20,7 +20,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_an_attribution_is_the_fall_of_the_log_odds_without_the_word(read_back: ReadBack, kind: str) -> None:
+def test_an_attribution_is_the_difference_of_the_log_odds_without_the_word(read_back: ReadBack, kind: str) -> None:
     model, network = read_back(*NETWORKS[kind])
     matrix = rows(12, seed=1)
     effects = leave_one_out(network, matrix)

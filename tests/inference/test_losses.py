@@ -19,14 +19,14 @@ def by_keras(loss: object) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_is_kerass_without_keras(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_losses_agree_with_keras(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     for loss in (name, keras.losses.serialize(keras.losses.get(name))):
         np.testing.assert_allclose(per_row(loss, LABELS, PROBABILITIES), by_keras(name), rtol=1e-6, atol=1e-6)
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("loss", [keras.losses.BinaryCrossentropy(label_smoothing=0.1), keras.losses.Tversky()])
-def test_keras_computes_any_other_loss_and_that_is_said(
+def test_other_losses_are_computed_by_keras_with_a_warning(
     loss: keras.losses.Loss, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = per_row(keras.losses.serialize(loss), LABELS, PROBABILITIES)

@@ -43,7 +43,7 @@ def check(read_back: ReadBack, *some: keras.Layer, loss: object = "binary_crosse
 
 
 @pytest.mark.parametrize("kind", HIDDEN)
-def test_layers_after_the_first_give_what_keras_gives(
+def test_layers_after_the_first_agree_with_keras(
     read_back: ReadBack, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check(read_back, layers.Dense(16), *map(fresh, HIDDEN[kind]), layers.Dense(1, "sigmoid"))
@@ -51,7 +51,7 @@ def test_layers_after_the_first_give_what_keras_gives(
 
 
 @pytest.mark.parametrize("kind", IN_FRONT)
-def test_layers_that_scale_the_rows_give_what_keras_gives(
+def test_layers_that_scale_the_rows_agree_with_keras(
     read_back: ReadBack, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check(read_back, *map(fresh, IN_FRONT[kind]), layers.Dense(16, "relu"), layers.Dense(1, "sigmoid"))
@@ -63,13 +63,13 @@ def fresh(layer: keras.Layer) -> keras.Layer:
     return type(layer).from_config(layer.get_config())
 
 
-def test_a_normalization_learned_from_data_gives_what_keras_gives(read_back: ReadBack) -> None:
+def test_an_adapted_normalization_agrees_with_keras(read_back: ReadBack) -> None:
     learned = layers.Normalization()
     learned.adapt(np.random.default_rng(3).normal(1, 2, (50, 16)))
     check(read_back, layers.Dense(16), learned, layers.Dense(1, "sigmoid"))
 
 
-def test_keras_computes_any_other_layer_and_that_is_said(
+def test_other_layers_are_computed_by_keras_with_a_warning(
     read_back: ReadBack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, network = read_back(
@@ -80,7 +80,7 @@ def test_keras_computes_any_other_layer_and_that_is_said(
     assert "LayerNormalization" in capsys.readouterr().err
 
 
-def test_layers_with_layers_in_them_work(read_back: ReadBack) -> None:
+def test_nested_layers_agree_with_keras(read_back: ReadBack) -> None:
     model, network = read_back(layers.Dense(16), layers.Reshape((4, 4)), layers.LSTM(3), layers.Dense(1, "sigmoid"))
     np.testing.assert_allclose(network.predict(rows(50)), by_keras(model, rows(50)), atol=1e-6)
 
@@ -93,6 +93,8 @@ def test_layers_with_layers_in_them_work(read_back: ReadBack) -> None:
         [layers.UnitNormalization()],
     ],
 )
-def test_a_network_that_needs_dense_rows_is_refused(read_back: ReadBack, folder: Path, some: list[keras.Layer]) -> None:
+def test_a_network_that_needs_dense_rows_is_an_error(
+    read_back: ReadBack, folder: Path, some: list[keras.Layer]
+) -> None:
     with pytest.raises(UserError, match=r"^models/model.keras: .*expected"):
         read_back(*some)

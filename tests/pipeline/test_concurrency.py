@@ -25,7 +25,7 @@ def started(clone: Clone, *stage: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def test_two_runs_in_one_folder_end_as_one(clone: Clone, tmp_path: Path) -> None:
+def test_two_runs_in_one_folder_give_the_results_of_one(clone: Clone, tmp_path: Path) -> None:
     """DVC lets one of them at a stage; the other waits for nothing, and says who is at work."""
     clone.set({"vectorize": {"num_words": 400}})
     alone = clone.copied(tmp_path / "alone")
@@ -41,9 +41,7 @@ def test_two_runs_in_one_folder_end_as_one(clone: Clone, tmp_path: Path) -> None
     assert "up to date" in clone.dvc("status", "vectorize")
 
 
-def test_who_asks_while_another_trains_gets_the_old_answer_the_new_one_or_an_error(
-    clone: Clone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_predictions_during_training_are_old_or_new_or_an_error(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(clone.folder)
 
     def ask() -> float | str:
@@ -72,7 +70,7 @@ def test_who_asks_while_another_trains_gets_the_old_answer_the_new_one_or_an_err
     assert before in answers
 
 
-def test_two_clones_with_one_cache_do_each_other_no_harm(reproduced: Clone, tmp_path: Path) -> None:
+def test_two_clones_can_share_a_cache(reproduced: Clone, tmp_path: Path) -> None:
     clones = []
     for name in ("one", "other"):
         subprocess.run(["git", "clone", "--quiet", reproduced.folder, tmp_path / name], check=True)

@@ -24,7 +24,7 @@ print(json.dumps([str(pathlib.Path(file).relative_to(root)) for file in files] +
 
 
 @pytest.mark.parametrize("stage", ["download", "vectorize", "train", "evaluate"])
-def test_what_the_check_takes_for_imports_is_what_a_running_stage_imports(clone: Clone, stage: str) -> None:
+def test_the_check_finds_the_modules_that_a_running_stage_imports(clone: Clone, stage: str) -> None:
     printed = clone.run(sys.executable, "-c", IMPORTED.format(stage=stage)).stdout
     imported = set(json.loads(printed.splitlines()[-1])) - declared.CANNOT_CHANGE_OUTPUTS.keys()
     imported = {path for path in imported if not declared._only_docstring(clone.folder / path)}
@@ -52,7 +52,7 @@ def test_dvc_yaml_is_complete() -> None:
         ("download", "params", None, "train", "download: lists the parameters train, but reads none"),
     ],
 )
-def test_an_undeclared_or_needless_dependency_is_noticed(
+def test_an_undeclared_or_unused_dependency_is_reported(
     tmp_path: Path, stage: str, kind: str, removed: str | None, added: str | None, problem: str
 ) -> None:
     (tmp_path / "stages").symlink_to(ROOT / "stages")
@@ -69,7 +69,7 @@ def test_an_undeclared_or_needless_dependency_is_noticed(
     assert all(line.startswith(f"{stage}: ") for line in found)
 
 
-def test_a_parameter_that_no_stage_reads_is_noticed(tmp_path: Path) -> None:
+def test_an_unused_parameter_is_reported(tmp_path: Path) -> None:
     (tmp_path / "stages").mkdir()
     for path in (ROOT / "stages").rglob("*.py"):
         target = tmp_path / path.relative_to(ROOT)

@@ -81,7 +81,7 @@ def paused(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone
 
 
 @pytest.mark.parametrize(("stage", "what", "named"), EDITS)
-def test_an_input_that_changes_while_a_stage_runs_ends_it_without_outputs(
+def test_a_stage_fails_without_outputs_if_an_input_changes_while_it_runs(
     paused: Clone, tmp_path: Path, stage: str, what: str, named: str
 ) -> None:
     clone = paused.copied(tmp_path / "multihot")
@@ -97,6 +97,6 @@ def test_an_input_that_changes_while_a_stage_runs_ends_it_without_outputs(
 
 
 @pytest.mark.parametrize(("stage", "what"), HARMLESS)
-def test_what_a_stage_does_not_depend_on_may_change(paused: Clone, tmp_path: Path, stage: str, what: str) -> None:
+def test_other_files_may_change_while_a_stage_runs(paused: Clone, tmp_path: Path, stage: str, what: str) -> None:
     done = _run_and_edit(paused.copied(tmp_path / "multihot"), stage, what)
     assert done.returncode == 0, done.stderr

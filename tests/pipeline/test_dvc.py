@@ -22,7 +22,7 @@ from tests.evaluate.test_metrics import by_scikit_learn
 from tests.pipeline.conftest import Clone
 
 
-def test_the_commands_of_dvcs_users_work(clone: Clone) -> None:
+def test_dvc_shows_metrics_stages_and_plots(clone: Clone) -> None:
     shown = json.loads(clone.dvc("metrics", "show", "--json"))[""]["data"]["results/metrics.json"]["data"]
     assert shown["source"] == "synthetic"
     assert "test_interval" not in shown  # in the file, but not a column for each end in DVC's tables
@@ -38,7 +38,7 @@ def test_the_commands_of_dvcs_users_work(clone: Clone) -> None:
     assert all(title in page for title in titles)
 
 
-def test_an_experiment_changes_parameters_and_shows_its_metrics(clone: Clone) -> None:
+def test_an_experiment_runs_with_changed_parameters(clone: Clone) -> None:
     printed = clone.dvc("exp", "run", "-S", "train.batch_size=256", "--name", "large")
     assert [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running")] == ["train", "evaluate"]
     table = clone.dvc("exp", "show", "--csv")
@@ -46,7 +46,7 @@ def test_an_experiment_changes_parameters_and_shows_its_metrics(clone: Clone) ->
     assert "256" in table
 
 
-def test_the_figures_and_predictions_are_there(reproduced: Clone) -> None:
+def test_there_are_figures_and_predictions(reproduced: Clone) -> None:
     figures = reproduced.folder / "results" / "figures"
     plots = reproduced.folder / "results" / "plots"
     names = {path.stem for path in plots.glob("*.csv")} | {"loss", "binary_accuracy", "slices"}
@@ -57,7 +57,7 @@ def test_the_figures_and_predictions_are_there(reproduced: Clone) -> None:
     assert predictions.column("row").to_pylist() == list(range(200))
 
 
-def test_no_cell_of_a_table_for_people_is_a_formula(reproduced: Clone) -> None:
+def test_no_cell_of_a_csv_file_is_a_formula(reproduced: Clone) -> None:
     tables = list((reproduced.folder / "results").rglob("*.csv"))
     assert len(tables) == 7
     for table in tables:
@@ -65,7 +65,7 @@ def test_no_cell_of_a_table_for_people_is_a_formula(reproduced: Clone) -> None:
             assert re.fullmatch(r"[a-z_]+|[0-9.]+|[a-z ]+: [0-9a-z. ]+", cell), table
 
 
-def test_what_the_stage_writes_is_what_scikit_learn_makes_of_the_predictions(reproduced: Clone) -> None:
+def test_the_metrics_agree_with_scikit_learn_on_the_predictions(reproduced: Clone) -> None:
     written = json.loads(reproduced.read("results/metrics.json"))
     table = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
     labels, probabilities = (table.column(name).to_numpy() for name in ("label", "probability"))
@@ -77,14 +77,14 @@ def test_what_the_stage_writes_is_what_scikit_learn_makes_of_the_predictions(rep
     assert written["columns"] == 500
 
 
-def test_the_slices_are_those_of_the_predictions_and_the_raw_reviews(reproduced: Clone) -> None:
+def test_the_slices_agree_with_the_predictions_and_the_raw_reviews(reproduced: Clone) -> None:
     found = pd.read_csv(reproduced.folder / "results" / "slices.csv")
     test_slices.check(found, test_slices.read(reproduced.folder), columns=500, threshold=0.5)
     worst = json.loads(reproduced.read("results/metrics.json"))["worst_slice"]
     assert found["accuracy"][found["slice"] == worst["slice"]].item() == pytest.approx(worst["accuracy"], abs=1e-4)
 
 
-def test_the_model_predicts_without_the_project(reproduced: Clone) -> None:
+def test_keras_alone_predicts_as_the_project_does(reproduced: Clone) -> None:
     """A dense row, given to the model by Keras alone, has the probability of predictions.parquet."""
     code = """
 import sys
@@ -110,7 +110,7 @@ def test_only_training_needs_tensorflow(clone: Clone, program: list[str]) -> Non
     assert not imported & {"tensorflow", "keras"}
 
 
-def test_a_layer_that_only_keras_has_works_and_that_is_said(clone: Clone) -> None:
+def test_a_layer_without_numpy_code_is_computed_by_keras_with_a_warning(clone: Clone) -> None:
     source = clone.folder / "stages" / "train" / "network.py"
     last = "    network.add(keras.layers.Dense(1, "
     assert source.read_text().count(last) == 1
@@ -122,7 +122,7 @@ def test_a_layer_that_only_keras_has_works_and_that_is_said(clone: Clone) -> Non
     np.testing.assert_allclose(predictions, expected, atol=1e-6)
 
 
-def test_the_best_threshold_is_evaluates_alone_and_predict_uses_it(clone: Clone) -> None:
+def test_the_best_threshold_reruns_evaluate_only_and_is_used_in_the_metrics(clone: Clone) -> None:
     before = json.loads(clone.read("results/metrics.json"))["test"]
     clone.set({"evaluate": {"threshold": "best"}})
     assert clone.repro() == ["evaluate"]
@@ -175,7 +175,7 @@ def test_dvc_without_activation_finds_the_environment(clone: Clone, tmp_path: Pa
     assert "Running stage 'vectorize'" in done.stdout
 
 
-def test_ones_own_reviews_go_through_and_a_change_in_them_is_noticed(clone: Clone) -> None:
+def test_own_reviews_run_through_all_stages_and_a_change_reruns_download(clone: Clone) -> None:
     """A CSV in data/own, its text in another script, and what `dvc repro` does when a review is added.
 
     The slices by another column are those of the predictions.

@@ -8,7 +8,7 @@ from tests.pipeline.conftest import Clone
 
 
 @pytest.mark.slow
-def test_a_fallback_is_told_at_the_end_and_the_first_source_is_asked_again(clone: Clone, tmp_path: Path) -> None:
+def test_a_fallback_is_reported_and_the_first_source_is_tried_again(clone: Clone, tmp_path: Path) -> None:
     def make_repro() -> str:
         offline = {"IMDB_MIRROR": "no/such/folder", "HTTPS_PROXY": "http://127.0.0.1:9"}
         return clone.make("repro", check=True, **offline, KERAS_HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path)).stdout

@@ -116,7 +116,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{fault.stage}-{fault.what}" for fault in FAULTS])
-def test_a_fault_is_said_in_a_line_and_leaves_all_as_it_was(reproduced: Clone, tmp_path: Path, fault: Fault) -> None:
+def test_a_fault_is_a_short_error_and_changes_no_output(reproduced: Clone, tmp_path: Path, fault: Fault) -> None:
     if fault.before[: len(SMALL_DISK)] == SMALL_DISK and not may_mount():
         pytest.skip("this user may not mount a small disk: sysctl kernel.apparmor_restrict_unprivileged_userns=0")
     folder = tmp_path / "project"

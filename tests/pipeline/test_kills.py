@@ -52,13 +52,13 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     ],
     ids=lambda kill: f"{kill.stage}-{kill.signal.name}-{kill.victim}",
 )
-def test_what_a_killed_stage_leaves_is_repaired_by_the_next_run(sandbox: Sandbox, kill: Kill) -> None:
+def test_the_next_run_repairs_what_a_killed_stage_left(sandbox: Sandbox, kill: Kill) -> None:
     outcome = kills.kill_and_repair(sandbox, kill)
     assert (outcome.damage, outcome.unclean_exit) == ([], False), outcome
 
 
 @pytest.mark.slow
-def test_a_careless_stage_is_noticed(tmp_path: Path) -> None:
+def test_the_check_finds_a_careless_stage(tmp_path: Path) -> None:
     clone = Clone(tmp_path / "project")
     (clone.folder / "stages").mkdir(parents=True)
     (clone.folder / "stages" / "careless.py").write_text(CARELESS)
@@ -81,7 +81,7 @@ def test_a_careless_stage_is_noticed(tmp_path: Path) -> None:
     assert "TMPDIR holds forgotten-" in damage
 
 
-def test_the_moments_are_those_of_the_seed_and_go_through_all_that_can_be_hit() -> None:
+def test_the_plan_depends_on_the_seed_and_covers_all_stages_signals_and_victims() -> None:
     planned = list(kills.plan(CAREFUL, rounds=4, seed=1))
     assert planned == list(kills.plan(CAREFUL, rounds=4, seed=1))
     assert planned != list(kills.plan(CAREFUL, rounds=4, seed=2))
@@ -118,9 +118,7 @@ KILLED = Outcome(
         "without a chance to speak",
     ],
 )
-def test_the_summary_counts_what_was_repaired_and_says_whether_all_is_well(
-    outcome: Outcome, repaired: int, well: bool
-) -> None:
+def test_the_summary_counts_the_repaired_runs_and_the_failures(outcome: Outcome, repaired: int, well: bool) -> None:
     table, success = kills.summary([outcome])
     cells = [f"{repaired} of 1" if kind == outcome.kill.signal else "0 of 0" for kind in kills.SIGNALS]
     assert f"| train | {' | '.join(cells)} |" in table
@@ -128,6 +126,6 @@ def test_the_summary_counts_what_was_repaired_and_says_whether_all_is_well(
     assert success == well
 
 
-def test_a_kill_that_comes_too_late_is_not_counted() -> None:
+def test_a_late_kill_is_not_counted() -> None:
     table, _ = kills.summary([replace(KILLED, late=True)])
     assert "\n0 kills, 0 of them during writing; 1 more came too late twice\n" in table

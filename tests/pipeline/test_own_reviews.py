@@ -31,7 +31,7 @@ def raw(clone: Clone) -> str:
 
 
 @pytest.mark.slow
-def test_experiments_store_no_review_in_git_and_overwrite_none(clone: Clone) -> None:
+def test_experiments_neither_commit_nor_overwrite_reviews(clone: Clone) -> None:
     """Every kind of experiment: in place, and in a copy of the project once DVC keeps the file."""
     reviews = add_reviews(clone)
     clone.commit("Everything that git does not ignore")
@@ -67,7 +67,7 @@ def test_experiments_store_no_review_in_git_and_overwrite_none(clone: Clone) -> 
     assert "data/other" not in clone.run("git", "status", "--porcelain", "--untracked-files=all").stdout
 
 
-def test_what_editors_and_desktops_leave_reruns_nothing(clone: Clone) -> None:
+def test_files_of_editors_and_desktops_rerun_nothing(clone: Clone) -> None:
     for name in JUNK:
         for folder in ("data/own", "stages/download", "stages/train"):
             path = clone.folder / folder / name
@@ -78,7 +78,7 @@ def test_what_editors_and_desktops_leave_reruns_nothing(clone: Clone) -> None:
 
 
 @pytest.mark.parametrize("target", ["data/elsewhere", "data/nothing"])
-def test_a_link_that_dvc_cannot_follow_is_refused_in_one_line(clone: Clone, target: str) -> None:
+def test_a_link_that_dvc_cannot_follow_is_an_error_of_one_line(clone: Clone, target: str) -> None:
     (clone.folder / "data" / "elsewhere").mkdir()
     (clone.folder / "data" / "own" / "more").symlink_to(clone.folder / target)
     done = clone.make("repro", check=False)
@@ -88,7 +88,7 @@ def test_a_link_that_dvc_cannot_follow_is_refused_in_one_line(clone: Clone, targ
     assert errors[0].startswith("error: data/own/more is a link to")
 
 
-def test_reviews_that_no_source_reads_are_told_once(clone: Clone) -> None:
+def test_unused_reviews_give_one_warning(clone: Clone) -> None:
     add_reviews(clone)
     printed = clone.dvc("repro", "download")
     assert printed.count("warning: data/own/reviews.csv not used") == 1

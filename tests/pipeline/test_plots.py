@@ -63,7 +63,7 @@ def box(element: Locator) -> FloatRect:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_each_chart_is_drawn_with_its_names(browser: Browser, plots: Plots, width: int) -> None:
+def test_each_chart_is_drawn_with_its_title_and_labels(browser: Browser, plots: Plots, width: int) -> None:
     tab = sized(browser, plots, width)
     assert len(plots.charts) == 8
     for name, chart in plots.charts.items():
@@ -75,7 +75,7 @@ def test_each_chart_is_drawn_with_its_names(browser: Browser, plots: Plots, widt
         assert svg.locator(".role-mark path, .role-mark text").count() >= len(plots.revisions)
 
 
-def test_the_matrices_show_the_numbers_of_each_revision(browser: Browser, plots: Plots) -> None:
+def test_the_confusion_matrices_show_the_numbers_of_each_revision(browser: Browser, plots: Plots) -> None:
     tab = sized(browser, plots, 1280)
     cells = tab.locator("#confusion .mark-text.role-mark text").all_text_contents()
     assert len(plots.reviews) == 4 * len(plots.revisions)
@@ -83,7 +83,7 @@ def test_the_matrices_show_the_numbers_of_each_revision(browser: Browser, plots:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_cut_off_or_covered_or_small(browser: Browser, plots: Plots, width: int) -> None:
+def test_nothing_is_cut_off_covered_or_too_small(browser: Browser, plots: Plots, width: int) -> None:
     tab = sized(browser, plots, width)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     charts = [box(tab.locator(f"#{name}")) for name in plots.charts]
@@ -107,7 +107,7 @@ def test_nothing_is_cut_off_or_covered_or_small(browser: Browser, plots: Plots, 
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_axe_finds_nothing(browser: Browser, plots: Plots, scheme: str, width: int) -> None:
+def test_there_are_no_accessibility_violations(browser: Browser, plots: Plots, scheme: str, width: int) -> None:
     tab = sized(browser, plots, width, color_scheme=scheme)
     assert (tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 20, 23)") == (scheme == "dark")
     found = Axe().run(tab)

@@ -23,9 +23,7 @@ def copy_of(clone: Clone, folder: Path) -> Clone:
     return Clone(folder)
 
 
-def test_results_do_not_depend_on_folder_cores_hash_seed_time_zone_language_umask_or_settings_of_keras(
-    reproduced: Clone, tmp_path: Path
-) -> None:
+def test_results_do_not_depend_on_the_environment(reproduced: Clone, tmp_path: Path) -> None:
     keras_home = tmp_path / "home" / ".keras"
     keras_home.mkdir(parents=True)
     settings = json.dumps({"backend": "jax", "floatx": "float16", "epsilon": 0.1})
@@ -44,7 +42,7 @@ def test_results_do_not_depend_on_folder_cores_hash_seed_time_zone_language_umas
     assert other.read("results/metrics.json") == reproduced.read("results/metrics.json")
 
 
-def test_what_one_pushes_another_pulls_and_need_not_run(clone: Clone, tmp_path: Path) -> None:
+def test_pulled_results_need_no_run(clone: Clone, tmp_path: Path) -> None:
     clone.dvc("remote", "add", "--default", "team", str(tmp_path / "remote"))
     clone.commit("a remote")
     clone.dvc("push")
@@ -54,7 +52,9 @@ def test_what_one_pushes_another_pulls_and_need_not_run(clone: Clone, tmp_path: 
     assert other.run("git", "status", "--porcelain").stdout == ""
 
 
-def test_no_home_no_git_user_and_a_source_tree_that_cannot_be_written(reproduced: Clone, tmp_path: Path) -> None:
+def test_the_pipeline_runs_without_a_home_a_git_user_and_a_writable_source_tree(
+    reproduced: Clone, tmp_path: Path
+) -> None:
     """As in a container: all but the folders that DVC writes to is read-only, for a user who has no home."""
     bare = copy_of(reproduced, tmp_path / "bare")
     first = reproduced.read("dvc.lock")
@@ -83,7 +83,7 @@ def verified(reproduced: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return clone
 
 
-def test_verify_finds_the_committed_results_and_says_so(
+def test_verify_reproduces_the_committed_results(
     verified: Clone, reproduced: Clone, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """By running every stage, though the project's settings name a cache that has all results."""
@@ -95,7 +95,7 @@ def test_verify_finds_the_committed_results_and_says_so(
     assert printed.count("Running stage") == len(STAGES)
 
 
-def test_verify_says_what_differs_and_from_which_stage_on(
+def test_verify_names_the_first_stage_with_other_results(
     verified: Clone, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """As if the committed results came from another seed."""
@@ -120,7 +120,7 @@ def test_verify_without_the_committed_source_compares_two_runs(
     assert "bit for bit those of a second run" in capfd.readouterr().out
 
 
-def test_a_mirror_given_relative_to_the_project_is_found_from_a_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_mirror_is_found_from_a_clone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACLIMDB_MIRROR", "https://example.org/data")
     monkeypatch.setenv("IMDB_MIRROR", "../data#sha256=0123")
     assert verify._mirrors() == {"IMDB_MIRROR": f"{(ROOT.parent / 'data').resolve()}#sha256=0123"}

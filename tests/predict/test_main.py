@@ -61,7 +61,7 @@ def piped(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))
 
 
-def test_texts_files_and_standard_input_give_the_same(
+def test_texts_files_and_standard_input_give_the_same_answers(
     models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = answered(capsys, TEXTS)
@@ -77,7 +77,7 @@ def test_texts_files_and_standard_input_give_the_same(
     assert answered(capsys) == expected
 
 
-def test_the_number_of_workers_does_not_show(
+def test_the_output_does_not_depend_on_the_number_of_workers(
     models: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stretches, "_STRETCH", 1 << 12)
@@ -118,7 +118,7 @@ def test_the_number_of_workers_does_not_show(
         ("a.txt", b"", {}, r"^a.txt is empty"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(
+def test_an_error_names_the_file_and_the_row(
     models: Path,
     capsys: pytest.CaptureFixture[str],
     name: str,
@@ -131,7 +131,7 @@ def test_what_is_wrong_with_a_file_is_said(
         answered(capsys, file=name, **options)
 
 
-def test_what_is_wrong_otherwise_is_said(
+def test_an_error_names_the_text_or_the_line(
     models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UserError, match=r"^missing.txt is not there"):
@@ -157,7 +157,7 @@ def test_what_is_wrong_otherwise_is_said(
 
 
 @pytest.mark.parametrize("way", ["a file", "a pipe", "a dash"])
-def test_blank_lines_are_left_out_and_counted(
+def test_blank_lines_are_skipped_and_counted(
     models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     content = b"\nword1\n \t\nword2\n\n"
@@ -174,15 +174,15 @@ def test_blank_lines_are_left_out_and_counted(
 
 
 @pytest.mark.parametrize("missing", ["model.keras", "columns.parquet", "threshold.json"])
-def test_without_a_model_what_to_run_is_said(models: Path, capsys: pytest.CaptureFixture[str], missing: str) -> None:
+def test_a_missing_model_is_an_error_that_names_the_command(
+    models: Path, capsys: pytest.CaptureFixture[str], missing: str
+) -> None:
     (models / "models" / missing).unlink()
     with pytest.raises(UserError, match=rf"^models/{missing} is missing: build it with `dvc repro"):
         answered(capsys, ["word1"])
 
 
-def test_texts_without_a_known_word_are_answered_with_a_warning(
-    models: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_texts_without_a_known_word_give_a_warning(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["never seen", "word1", *["seen"] * 12], None, None, json=False, explain=False)
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 14
@@ -192,7 +192,7 @@ def test_texts_without_a_known_word_are_answered_with_a_warning(
     assert last == "warning: 3 more reviews have no word that the model knows"
 
 
-def test_reasons_are_told_when_asked_for(
+def test_explain_shows_the_effects_of_the_words(
     models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (explained,) = answered(capsys, ["word1, Word2 never"], explain=True)
@@ -208,7 +208,7 @@ def test_reasons_are_told_when_asked_for(
             assert f"{word} {value:+.2f}" in "\n".join(reasons)
 
 
-def test_models_is_all_it_takes(models: Path, tmp_path: Path) -> None:
+def test_it_runs_in_any_folder_with_only_the_models(models: Path, tmp_path: Path) -> None:
     """From any folder, as a module and as the console script, which get their help there, too."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -228,7 +228,7 @@ def test_models_is_all_it_takes(models: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shells with pipes")
-def test_a_reader_who_has_enough_hears_nothing_more(models: Path) -> None:
+def test_a_closed_pipe_ends_the_program_silently(models: Path) -> None:
     (models / "many.txt").write_text("word1 word2\n" * 30_000)
     with subprocess.Popen(
         command("--file", "many.txt"), cwd=models, env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -243,7 +243,7 @@ def test_a_reader_who_has_enough_hears_nothing_more(models: Path) -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_bar_shows_on_a_terminal_while_answers_go_to_a_file(models: Path, terminal: bool) -> None:
+def test_only_a_terminal_shows_a_progress_bar(models: Path, terminal: bool) -> None:
     (models / "many.txt").write_text("word1 word2\n" * 5_000)
     reader, writer = os.openpty() if terminal else os.pipe()
     if terminal:
@@ -282,21 +282,21 @@ def _read(descriptor: int) -> bytes:
         (["--column", "body"], "--column goes with a --file that is a table"),
     ],
 )
-def test_wrong_usage_is_said_with_the_usage(folder: Path, arguments: list[str], message: str) -> None:
+def test_wrong_arguments_print_the_usage(folder: Path, arguments: list[str], message: str) -> None:
     done = run(folder, *arguments, input="")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: python -m stages.predict")
     assert message in done.stderr
 
 
-def test_a_terminal_without_a_text_is_a_wrong_usage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_without_a_text_is_a_usage_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     with pytest.raises(UsageError, match=r"give a text, such as .*--file"):
         main([], None, None, json=False, explain=False)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["text", "--file", "a.txt"]])
-def test_what_needs_no_model_does_not_wait_for_one(folder: Path, arguments: list[str]) -> None:
+def test_help_and_usage_errors_import_no_large_library(folder: Path, arguments: list[str]) -> None:
     """Without TensorFlow, PyArrow and SciPy, whose imports take seconds."""
     code = (
         "import runpy, sys\n"

@@ -42,7 +42,7 @@ def dense(texts: list[str]) -> NDArray[np.float32]:
     return matrix
 
 
-def test_probabilities_are_those_of_keras_on_dense_rows(model: Model) -> None:
+def test_probabilities_agree_with_keras_on_dense_rows(model: Model) -> None:
     texts = made_up(3000)
     expected = keras.models.load_model(MODEL).predict(dense(texts), verbose=0)[:, 0]
     answers = list(model.answers(rows(texts), explain=False))
@@ -84,7 +84,7 @@ def test_a_text_has_the_same_probability_alone_and_among_others(folder: Path, hi
 
 
 @pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
-def test_texts_become_what_the_stages_made_of_them(folder: Path, tokenizer: str) -> None:
+def test_texts_are_encoded_as_by_the_stages(folder: Path, tokenizer: str) -> None:
     """Row for row what download and vectorize write of the same texts in the training split."""
     texts = sorted(
         {*made_up(60), "It's ÁNGELA'S\u00a02nd film_2.<br />Go!", "STRASSE straße \u2019s", "one-off\tword0"}
@@ -117,7 +117,7 @@ def test_unknown_words_share_a_column_and_texts_without_a_known_word_are_marked(
     assert [matrix[row].indices.tolist() for row in range(5)] == [[1, 2], [1, 2], [1], [1, 4], [1, 2, 9]]
 
 
-def test_contributions_are_what_the_log_odds_lose(model: Model) -> None:
+def test_contributions_are_differences_of_log_odds(model: Model) -> None:
     """Against Keras on dense rows from which one column has been taken."""
     network = keras.models.load_model(MODEL)
     texts = made_up(300)
@@ -137,7 +137,7 @@ def test_contributions_are_what_the_log_odds_lose(model: Model) -> None:
 
 
 @pytest.mark.parametrize("length", [6, 10**6])
-def test_rows_are_taken_as_they_are_answered(model: Model, length: int) -> None:
+def test_only_a_few_rows_are_read_ahead(model: Model, length: int) -> None:
     """From a source that never ends; of the longest texts only a few are waiting at any time."""
     taken = itertools.count()
 
@@ -151,7 +151,7 @@ def test_rows_are_taken_as_they_are_answered(model: Model, length: int) -> None:
     assert next(taken) * length < 10**7
 
 
-def test_what_comes_before_an_unreadable_row_is_answered(model: Model) -> None:
+def test_rows_before_an_unreadable_row_are_answered(model: Model) -> None:
     def broken() -> Iterator[Row]:
         yield Row("line 1", "word1")
         raise UserError("line 2 is empty")

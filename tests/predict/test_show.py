@@ -20,7 +20,7 @@ def people(given: Answer, colour: bool = False) -> list[str]:
 
 
 @pytest.mark.parametrize("text", ["plain", "naïve \u2028 👍\n\x1b[31m"])
-def test_json_holds_all_of_it_in_one_line_of_ascii(text: str) -> None:
+def test_json_is_one_line_of_ascii(text: str) -> None:
     line = show.as_json(answer(text))
     assert line.isascii()
     assert line.isprintable()
@@ -50,13 +50,13 @@ def test_long_texts_are_cut(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize("contributions", [None, {"sun": 1.0}])
 @pytest.mark.parametrize("colour", [False, True])
-def test_no_text_gives_orders_to_a_terminal(contributions: dict[str, float] | None, colour: bool) -> None:
+def test_control_characters_are_not_printed(contributions: dict[str, float] | None, colour: bool) -> None:
     line = people(answer("rain \x1b]0;title\x07 \x9b2J \u202e\x7f\x00 rain", contributions), colour)[0]
     assert line.startswith("positive  0.7500  rain  ]0;title")
     assert line.isprintable()
 
 
-def test_reasons_are_the_strongest_words_either_way() -> None:
+def test_the_strongest_words_for_and_against_are_shown() -> None:
     text = "sun! " + "rain " * 50
     assert people(answer(text, REASONS)) == [
         f"positive  0.7500  {text.strip()}",
@@ -71,7 +71,7 @@ def test_colours_mark_all_words_of_an_n_gram() -> None:
     assert first.endswith("  not \x1b[32mso\x1b[0m good, \x1b[31mnot\x1b[0m \x1b[31mgood\x1b[0m")
 
 
-def test_colours_mark_the_words_that_are_reasons() -> None:
+def test_colours_mark_the_strongest_words() -> None:
     first, *rest = people(answer("The SUN, e -- (rain).<br />f", REASONS), colour=True)
     assert first == "positive  0.7500  The \x1b[32mSUN,\x1b[0m e -- \x1b[31m(rain).<br\x1b[0m />f"
     assert rest == people(answer("", REASONS))[1:]

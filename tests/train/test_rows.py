@@ -39,7 +39,7 @@ def test_rows_come_in_order_and_only_the_last_batch_is_short(
 
 
 @pytest.mark.parametrize("parts", [1, 7])
-def test_shuffling_yields_each_row_once_in_a_new_order_each_time(folder: Path, parts: int) -> None:
+def test_each_epoch_has_each_row_once_in_a_new_order(folder: Path, parts: int) -> None:
     write_features(numbered(103), "train", parts)
     generator = np.random.default_rng(4)
     orders = [seen(list(rows.batches(rows.split_rows("train"), 8, generator))) for _ in range(3)]

@@ -76,7 +76,7 @@ def dense(cut: list[list[str]]) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
-def test_n_grams_and_weights_of_the_inputs_are_part_of_it(settings: Train, tokenizer: TokenizerName) -> None:
+def test_n_grams_and_input_weights_are_part_of_the_saved_model(settings: Train, tokenizer: TokenizerName) -> None:
     """It answers as `predict` does."""
     columns = Columns([*WORDS, "a film", "x y", "nước a", "a film it's"], tokenizer)
     model = network.build(len(columns.words), settings.model_copy(update={"weighting": "log_ratio"}))
@@ -93,7 +93,7 @@ def test_n_grams_and_weights_of_the_inputs_are_part_of_it(settings: Train, token
 
 @pytest.mark.parametrize("hidden", [[], [40], [16, 16]])
 @pytest.mark.parametrize(("tokenizer", "texts"), [("keras", KERAS), ("unicode", UNICODE)])
-def test_a_text_has_the_probability_that_keras_predicts(
+def test_probabilities_agree_with_keras(
     settings: Train, tokenizer: TokenizerName, texts: dict[str, list[str]], hidden: list[int]
 ) -> None:
     model = network.build(len(WORDS), settings.model_copy(update={"hidden_units": hidden}))
@@ -182,7 +182,7 @@ print(*answer(text=tf.constant(["A grand film!", "Ángela"]))["probability"].num
 """
 
 
-def test_tensorflow_loads_it_without_this_project_and_without_warnings(settings: Train, tmp_path: Path) -> None:
+def test_tensorflow_loads_it_without_this_project_or_warnings(settings: Train, tmp_path: Path) -> None:
     model = network.build(len(WORDS), settings)
     write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
     elsewhere = tmp_path / "elsewhere"

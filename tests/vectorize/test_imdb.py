@@ -28,7 +28,7 @@ def notebook(imdb_mirror: str) -> dict[str, Split]:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_cell_and_label_equals_the_notebooks(imdb: Path, notebook: dict[str, Split], split: str) -> None:
+def test_every_cell_and_label_equals_that_of_the_notebook(imdb: Path, notebook: dict[str, Split], split: str) -> None:
     sequences, labels = notebook[split]
     features = all_features(split)
     assert features.matrix.shape == (25_000, 10_000)
