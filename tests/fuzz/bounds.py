@@ -1,4 +1,4 @@
-"""What an example may take of time and memory."""
+"""Limits of time and memory for an example."""
 
 import faulthandler
 import resource
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SECONDS = 10
-"""What an example may take: a hundred times what any takes, since the machine may have other work."""
+"""The limit for an example. It is a hundred times what the slowest takes, because the machine may be busy."""
 GROWTH = 256 << 20
-"""Bytes that memory may grow by at an example's peak."""
+"""The number of bytes by which an example may increase the peak of memory."""
 
 
 class Hang(AssertionError):
@@ -20,7 +20,7 @@ class Hang(AssertionError):
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Fail when the block takes too long or too much memory, even if it swallows the exception that stops it."""
+    """Fail if the block exceeds the limits, even if it catches the exception that stops it."""
     late = []
 
     def stop(*_: object) -> None:
@@ -42,7 +42,7 @@ def bounded() -> Iterator[None]:
 
 
 def peak(*, anew: bool = False) -> int:
-    """The most memory that the process has had, in bytes; `anew`: from now on, where the system can do that."""
+    """Return the peak of the memory of the process in bytes. `anew` resets it, on Linux."""
     if anew and sys.platform == "linux":
         Path("/proc/self/clear_refs").write_text("5")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

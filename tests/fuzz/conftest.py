@@ -1,4 +1,4 @@
-"""Fuzzing with Hypothesis: whatever comes in, a documented error or a correct result, in bounded time and memory.
+"""Fuzzing with Hypothesis: any input gives a documented error or a correct result, in bounded time and memory.
 
 The suite tries a few examples, always the same ones. `make fuzz MINUTES=30` spends that time on random ones, an equal
 share for each test, and prints how many it tried.

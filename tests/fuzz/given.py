@@ -1,4 +1,4 @@
-"""What the fuzz tests share: damaged bytes, texts of any kind, and what counts as a documented error."""
+"""Shared by the fuzz tests: random texts, damaged bytes, and the check of an error."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -10,15 +10,15 @@ from stages.console import UserError
 T = TypeVar("T")
 
 LENGTHS = [0, 1, 127, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
-"""Numbers that formats take for lengths, and programs for memory."""
+"""Numbers that are put where a format has a length."""
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
 def answer(call: Callable[[], T], *, lines: int = 2, naming: Iterable[str] = ("",)) -> T | None:
-    """What `call` returns, or None where it ends in a documented error.
+    """Return what `call` returns, or None if it raises a documented error.
 
-    That has at most so many lines, which any terminal can show, and names one of `naming`.
+    Such an error has at most `lines` printable lines, and its first line contains one of `naming`.
     """
     try:
         return call()
@@ -32,7 +32,7 @@ def answer(call: Callable[[], T], *, lines: int = 2, naming: Iterable[str] = (""
 
 @st.composite
 def damaged(draw: st.DrawFn, valid: bytes) -> bytes:
-    """The bytes of a valid file after one to four mishaps."""
+    """Draw the bytes of a valid file with one to four changes."""
     content = bytearray(valid)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(content)))

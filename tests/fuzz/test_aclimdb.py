@@ -1,4 +1,4 @@
-"""The archive of texts: damaged before and after it is packed, and with members of any kind."""
+"""The archive of aclimdb, damaged at random, and with members of any kind."""
 
 import gzip
 import io
@@ -15,11 +15,11 @@ from tests.fuzz.given import TEXTS, answer, damaged
 PACKED = pack(tiny())
 UNPACKED = gzip.decompress(PACKED)
 KINDS = [bytes([kind]) for kind in b"\0" + b"01234567LKSxgXVMNZ~"]
-"""Of members: the 17 that `tarfile` knows, and two that nobody does."""
+"""Types of members: the 17 that `tarfile` knows, and two unknown ones."""
 
 
 def check(content: bytes) -> None:
-    """Read it, and look at what comes."""
+    """Read the archive: it gives valid reviews, or a documented error."""
     Path("a.tar.gz").write_bytes(content)
     reviews = answer(lambda: list(aclimdb.read(Path("a.tar.gz")))) or []
     for review in reviews:
@@ -41,16 +41,9 @@ def test_damaged_members(folder: Path, content: bytes) -> None:
 
 @st.composite
 def members(draw: st.DrawFn) -> Member:
-    """One with a header that is right but for what it says."""
-    names = [
-        "aclImdb/train/pos/3_9.txt",
-        "aclImdb/test/neg/3_9.txt",
-        "../a",
-        "/a",
-        "a/../b",
-        "aclImdb/a\n\x1b[31m",
-        "a" * 99,
-    ]
+    """Draw a member with a valid header of any content."""
+    names = ["aclImdb/train/pos/3_9.txt", "aclImdb/test/neg/3_9.txt"]
+    names += ["../a", "/a", "a/../b", "aclImdb/a\n\x1b[31m", "a" * 99]
     info, content = member(draw(st.sampled_from(names) | TEXTS), draw(st.binary(max_size=600)))
     info.type = draw(st.sampled_from(KINDS) | st.just(tarfile.REGTYPE))
     info.linkname = draw(st.sampled_from(["", "/etc/passwd", "aclImdb/train/pos/2_10.txt"]))
@@ -66,10 +59,3 @@ def test_any_members(folder: Path, some: list[Member], pax: bool) -> None:
         content.write(info.tobuf(tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT, errors="surrogateescape"))
         content.write(body + bytes(-len(body) % 512))
     check(gzip.compress(content.getvalue() + bytes(1024), 1))
-
-
-@given(st.dictionaries(st.tuples(st.integers(0, 99), st.integers(1, 10)), TEXTS, max_size=10))
-def test_any_reviews_come_back(folder: Path, reviews: dict[tuple[int, int], str]) -> None:
-    names = {f"{number}_{rating}.txt": review for (number, rating), review in reviews.items()}
-    Path("a.tar.gz").write_bytes(pack([member(f"aclImdb/test/neg/{name}", names[name].encode()) for name in names]))
-    assert [(review.file, review.text) for review in aclimdb.read(Path("a.tar.gz"))] == list(names.items())

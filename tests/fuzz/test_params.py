@@ -31,7 +31,7 @@ VALUES = st.recursive(
 
 @st.composite
 def edited(draw: st.DrawFn) -> str:
-    """The real file after one to five edits by someone who does not know what they do."""
+    """Draw params.yaml after one to five wrong edits."""
     lines = REAL.split("\n")
     for _ in range(draw(st.integers(1, 5))):
         at = draw(st.integers(0, len(lines) - 1))
@@ -54,7 +54,7 @@ def edited(draw: st.DrawFn) -> str:
 
 
 def check(content: bytes) -> None:
-    """Load it, and compare what is accepted with what DVC reads."""
+    """Load the parameters. If they are accepted, DVC reads the same values."""
     Path("params.yaml").write_bytes(content)
     found = answer(params.load, lines=100)
     assert not Path("canary").exists()
@@ -82,7 +82,6 @@ def test_any_bytes(folder: Path, content: bytes) -> None:
     check(content)
 
 
-def test_the_real_file_is_accepted(folder: Path) -> None:
-    """Or the tests above would compare nothing."""
+def test_params_yaml_is_accepted(folder: Path) -> None:
     Path("params.yaml").write_text(REAL, encoding="utf-8")
     assert params.load().model_dump() == load_yaml("params.yaml")

@@ -1,4 +1,4 @@
-"""`predict` on any texts, lines, files and arguments: a probability for each, or an error in a line or two."""
+"""`predict` on any texts, lines, files and arguments: a probability for each text, or a short error."""
 
 import contextlib
 import io
@@ -45,7 +45,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
 
 @pytest.fixture
 def models(folder: Path, network: Network, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with models/, whose network is not read anew for each example."""
+    """A working directory with models/. The network is read once for all examples."""
     write_model_columns(columns("keras"))
     write_threshold(0.5)
     monkeypatch.setattr("stages.inference.network.read", lambda *_: network)
@@ -90,7 +90,7 @@ def check_json(lines: list[str] | None) -> list[str]:
 
 @given(st.lists(VALID, min_size=1, max_size=20), st.sampled_from(["keras", "unicode"]), st.booleans())
 def test_any_texts(network: Network, texts: list[str], tokenizer: TokenizerName, explain: bool) -> None:
-    """Alone and together the same to the bit, and all that is shown of them is in lines."""
+    """The probability of a text has the same bits alone and among others, and the output has the expected lines."""
     model = Model(network, columns(tokenizer))
     together = list(model.answers(rows(texts), explain=explain))
     alone = [found for text in texts for found in model.answers(rows([text]), explain=False)]
@@ -102,7 +102,7 @@ def test_any_texts(network: Network, texts: list[str], tokenizer: TokenizerName,
 
 
 def check_shown(found: Answer, shown: str) -> None:
-    """No more lines than there should be, and no character that a terminal takes for a command, but for the colours."""
+    """Check the number of lines, and that there is no control character, except for the colours."""
     lines = re.sub(r"\x1b\[(31|32|0)m", "", shown).split("\n")
     assert len(lines) == (1 if found.contributions is None else 3)
     assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for line in lines for character in line)
@@ -141,7 +141,7 @@ BYTES_OF_A_SHELL = st.binary(max_size=12).map(lambda word: word.replace(b"\0", b
 
 @given(st.lists(WORDS_OF_A_SHELL | VALID.map(lambda text: text.replace("\0", "")) | BYTES_OF_A_SHELL, max_size=5))
 def test_any_arguments(models: Path, words: list[str]) -> None:
-    """The program ends with 0, with 1 and a line or two, or with 2 and its usage."""
+    """The program ends with 0, with an error of one or two lines, or with 2 and its usage."""
     Path("a.txt").write_text("word1\n")
     Path("a.csv").write_text("text,label\nword1,1\n")
     with pytest.MonkeyPatch.context() as patch, quiet() as out, pytest.raises(SystemExit) as ended:
