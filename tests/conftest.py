@@ -1,4 +1,4 @@
-"""What several tests need: a working directory, parameters, random reviews, the real data, a browser."""
+"""Fixtures and functions for several tests: working directory, parameters, random reviews, real data, browser."""
 
 import itertools
 import os
@@ -33,7 +33,7 @@ from stages.params import Files, Params
 
 ROOT = Path(__file__).resolve().parent.parent
 UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []
-"""Goes before a command: root may write and read anywhere, unless it gives that up."""
+"""Words before a command that take away the rights of root to read and write anywhere."""
 REFERENCE: dict[str, dict[str, Any]] = {
     "data": {
         "sources": ["imdb"],
@@ -211,7 +211,7 @@ def all_features(split: str) -> Features:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or Chrome. A person may do without it, CI may not."""
+    """Debian's Chromium, or Chrome. Without one, tests are skipped, but not in CI."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if not program:
         if os.environ.get("CI"):
@@ -222,7 +222,7 @@ def browser() -> Iterator[Browser]:
 
 
 def quietly_opened(browser: Browser, path: Path, **settings: Any) -> Page:
-    """A page opened from disk without a network, which asked for no other file and said nothing on the console."""
+    """Open a page from disk without a network. It must request no other file and print nothing on the console."""
     tab = browser.new_context(offline=True, **settings).new_page()
     said: list[str] = []
     asked: list[str] = []

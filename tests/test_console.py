@@ -1,4 +1,4 @@
-"""What a stage's program says, and the exit codes it ends with."""
+"""The messages and exit codes of the programs."""
 
 import signal
 import subprocess
@@ -22,7 +22,7 @@ def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     code = PROGRAM.format(body=body)
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=ROOT, check=False, capture_output=True, text=True,
-        # Whoever is started in the background ignores Ctrl-C, and so would all that it starts.
+        # A process in the background ignores SIGINT, and the processes that it starts would too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
@@ -94,7 +94,7 @@ def test_a_closed_pipe_at_exit_is_not_an_error() -> None:
 
 @pytest.mark.parametrize("stage", ["download", "vectorize", "train", "evaluate"])
 def test_the_help_of_a_stage_names_its_files_and_needs_no_tensorflow(stage: str, tmp_path: Path) -> None:
-    """Without TensorFlow, whose import takes seconds: the stages before `train` never import it, the others late."""
+    """Importing TensorFlow takes seconds."""
     code = (
         "import runpy, sys\n"
         f"sys.argv = ['stages.{stage}', '--help']\n"
@@ -112,7 +112,7 @@ PACKAGES = [f"stages.{path.parent.name}" for path in sorted((ROOT / "stages").gl
 
 
 def test_importing_changes_no_signal_handler() -> None:
-    """Under `-m` or not, and although a program of this project handles them."""
+    """Only `console.run` sets signal handlers."""
     code = (
         "import importlib, signal, sys\n"
         "def handlers(): return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]\n"

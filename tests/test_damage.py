@@ -105,7 +105,7 @@ def lose_rows(path: Path) -> None:
 
 
 def table(**columns: Any) -> Callable[[Path], None]:
-    """Put other columns into a Parquet file, those not named as they were, with the metadata that it had."""
+    """Replace columns of a Parquet file. The other columns and the metadata stay."""
 
     def change(path: Path) -> None:
         found = pq.read_table(path)
@@ -141,7 +141,7 @@ def members(**changes: Callable[[Any], Any]) -> Callable[[Path], None]:
 
 
 def member(name: str, change: Callable[[bytes], bytes | None]) -> Callable[[Path], None]:
-    """Change a member of a zip file, or take it out."""
+    """Change a member of a zip file, or remove it."""
 
     def rewritten(path: Path) -> None:
         with zipfile.ZipFile(path) as file:
@@ -156,7 +156,7 @@ def member(name: str, change: Callable[[bytes], bytes | None]) -> Callable[[Path
 
 
 def with_first(value: Any) -> Callable[[Any], Any]:
-    """An array whose first value is another."""
+    """Replace the first value of an array."""
 
     def change(values: Any) -> Any:
         values = values.copy()
@@ -167,7 +167,7 @@ def with_first(value: Any) -> Callable[[Any], Any]:
 
 
 def first_row_reversed(values: Any) -> Any:
-    """Column indices of the first row, which has the start column first, the other way round."""
+    """Reverse the column indices of the first row. Each row begins with the start column."""
     values = values.copy()
     ends = np.flatnonzero(values == vocabulary.START)
     values[: ends[1]] = values[: ends[1]][::-1]
@@ -175,7 +175,7 @@ def first_row_reversed(values: Any) -> Any:
 
 
 def pickled(path: Path) -> None:
-    """An array of objects whose pickle would leave a file `ran` behind, if it were loaded."""
+    """Write an array of objects whose pickle would create a file `ran` if it were loaded."""
 
     class Payload:
         def __reduce__(self) -> Any:
@@ -208,7 +208,7 @@ def one_bit_of_a_weight(path: Path) -> None:
 
 
 def running_code(path: Path) -> None:
-    """Write a model with a layer of Python's bytecode, which would leave a file `ran` behind."""
+    """Write a model with a layer of Python bytecode that would create a file `ran`."""
     made = small_network()
     made.add(keras.layers.Lambda(lambda value: (Path("ran").write_text(""), value)[1]))
     made.compile("sgd", "binary_crossentropy")
@@ -242,7 +242,7 @@ DAMAGE: list[tuple[Path, str, Callable[[Path], object]]] = [
     (VOCABULARY, "a column without its values", lose_rows),
     (VOCABULARY, "counts of another type", table(count=lambda column: column.cast(pa.float64()))),
     (SOURCE, "a key missing", instead(b'"tokenizer"', b'"cutter"')),
-    (SOURCE, "rows in words", instead(b"40", b'"forty"')),
+    (SOURCE, "a number of rows in words", instead(b"40", b'"forty"')),
     (SOURCE, "an unknown tokenizer", instead(b"keras", b"other")),
     (PART, "a pickle that runs code", pickled),
     (PART, "another type", members(data=lambda data: data.astype(np.float64))),
@@ -252,25 +252,25 @@ DAMAGE: list[tuple[Path, str, Callable[[Path], object]]] = [
     (PART, "an index past the last column", members(indices=lambda indices: np.r_[indices[:-1], np.int32(24)])),
     (PART, "a negative index", members(indices=with_first(-1))),
     (PART, "row ends out of order", members(indptr=lambda ends: np.r_[ends[0], ends[2], ends[1], ends[3:]])),
-    (PART, "a value that is no number", members(data=with_first(np.nan))),
+    (PART, "a value NaN", members(data=with_first(np.nan))),
     (PART, "another number of columns", members(shape=lambda shape: np.array([shape[0], shape[1] + 1]))),
     (PART, "more rows than labels", lambda path: array(lambda labels: labels[1:])(LABELS)),
     (LABELS, "a pickle that runs code", pickled),
     (LABELS, "another type", array(lambda labels: labels.astype(np.float64))),
     (LABELS, "another shape", array(lambda labels: labels[:, None])),
     (LABELS, "a label 0.5", array(with_first(0.5))),
-    (LABELS, "a label that is no number", array(with_first(np.nan))),
+    (LABELS, "a label NaN", array(with_first(np.nan))),
     (FEATURES_COLUMNS, "no tokenizer", with_metadata({})),
     (FEATURES_COLUMNS, "an unknown tokenizer", with_metadata({"tokenizer": "other"})),
     (FEATURES_COLUMNS, "a column twice", table(column=pa.array([0, 0, *range(2, 24)], pa.int32()))),
     (MODEL, "no metadata", member("metadata.json", lambda _: None)),
-    (MODEL, "weights that are no numbers", lambda _: weights(math.nan)),
+    (MODEL, "weights NaN", lambda _: weights(math.nan)),
     (MODEL, "a layer that runs code", running_code),
     (MODEL, "a model of another width", lambda _: model.write_model(small_network(5), COLUMNS)),
     (MODEL, "a model of other words", lambda _: model.write_model(small_network(), REVERSED)),
     (HISTORY, "another header", instead(b"val_loss", b"loss")),
-    (HISTORY, "a word for a number", instead(b"0.700000", b"high")),
-    (HISTORY, "a loss that is no number", instead(b"0.500000", b"nan")),
+    (HISTORY, "a number in words", instead(b"0.700000", b"high")),
+    (HISTORY, "a loss NaN", instead(b"0.500000", b"nan")),
     (HISTORY, "an epoch missing", instead(b"\n2,", b"\n3,")),
 ]  # fmt: skip
 

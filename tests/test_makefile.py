@@ -1,4 +1,4 @@
-"""The Makefile with the real make, and programs in .venv that only print what they are called with."""
+"""The Makefile with the real make. The programs in .venv are scripts that record their arguments."""
 
 import re
 import shutil

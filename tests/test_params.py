@@ -1,4 +1,4 @@
-"""params.yaml: what is accepted, and what is said of what is not."""
+"""Valid and invalid values in params.yaml."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""SECURITY.md names every module that reads a file, and nothing that is read may run code."""
+"""SECURITY.md names every module that reads a file, and no module runs code from a file."""
 
 import ast
 import re

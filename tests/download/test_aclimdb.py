@@ -1,4 +1,4 @@
-"""The archive of texts against the source `imdb`, and against archives that mean harm."""
+"""The archive of texts gives the tokens of the source `imdb`. Damaged and malicious archives are refused."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ def member(name: str, content: bytes = b"A fine film.", kind: bytes = tarfile.RE
 
 
 def tiny() -> list[Member]:
-    """An archive of eight reviews, with the sort of members that are skipped."""
+    """The members of an archive with eight reviews and some members that are skipped."""
     reviews = [
         member(f"aclImdb/{split}/{kind}/{number}_{rating}.txt", f"{kind} {number} in {split}".encode())
         for split in ("test", "train")
@@ -49,7 +49,7 @@ def pack(members: list[Member]) -> bytes:
 
 @pytest.fixture
 def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Path]:
-    """Make an archive the one that ACLIMDB_MIRROR names."""
+    """A function that writes an archive, to which ACLIMDB_MIRROR then points."""
 
     def write(content: bytes) -> Path:
         path = tmp_path / "aclImdb_v1.tar.gz"
@@ -71,7 +71,7 @@ def whole(corpus: Corpus, split: str) -> Reviews:
 
 
 def assert_equal_but_for_ties(found: Corpus, expected: Corpus) -> None:
-    """Assert that two corpora are the same, down to the tokens, when words of the same frequency may swap ranks."""
+    """Assert that two corpora have equal tokens, except that words of equal frequency may swap ranks."""
     assert sorted(found.words.to_pylist()) == sorted(expected.words.to_pylist())
     np.testing.assert_array_equal(found.counts, expected.counts)
     index = {word: rank for rank, word in enumerate(expected.words.to_pylist(), 1)}
@@ -110,7 +110,7 @@ def test_a_generated_archive_gives_the_tokens_of_imdb(
     generator.shuffle(members)
     use(pack(members))
 
-    # What Keras would publish for these: lists of ranks, pos before neg, each by name.
+    # What Keras would publish for these reviews: lists of ranks, pos before neg, each sorted by name.
     counts = Counter(word for (split, *_), words in reviews.items() if split == "train" for word in words)
     index = {word: rank for rank, (word, _) in enumerate(counts.most_common(), 1)}
     arrays: dict[str, Any] = {}
@@ -139,14 +139,10 @@ def test_a_generated_archive_gives_the_tokens_of_imdb(
 def test_members_that_are_not_reviews_are_skipped(use: Callable[[bytes], Path]) -> None:
     found = [(review.split, review.label, review.file, review.text) for review in aclimdb.read(use(pack(tiny())))]
     assert found == [
-        ("test", 0, "2_1.txt", "neg 2 in test"),
-        ("test", 0, "10_1.txt", "neg 10 in test"),
-        ("test", 1, "2_10.txt", "pos 2 in test"),
-        ("test", 1, "10_10.txt", "pos 10 in test"),
-        ("train", 0, "2_1.txt", "neg 2 in train"),
-        ("train", 0, "10_1.txt", "neg 10 in train"),
-        ("train", 1, "2_10.txt", "pos 2 in train"),
-        ("train", 1, "10_10.txt", "pos 10 in train"),
+        (split, label, f"{number}_{rating}.txt", f"{kind} {number} in {split}")
+        for split in ("test", "train")
+        for kind, label, rating in (("neg", 0, 1), ("pos", 1, 10))
+        for number in (2, 10)
     ]
 
 

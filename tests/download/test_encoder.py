@@ -1,4 +1,4 @@
-"""Ranks, counts and tokens against a Counter, and the files that keep tokens."""
+"""Ranks, counts and tokens agree with a Counter, and tokens are cached."""
 
 import os
 from collections import Counter
@@ -19,7 +19,7 @@ from stages.encoding import TokenizerName
 
 @dataclass(frozen=True)
 class Texts:
-    """A unit of these texts. The name counts how often they are read."""
+    """A unit of these texts."""
 
     texts: Sequence[str]
 

@@ -1,4 +1,4 @@
-"""Which place a file is taken from, and downloads from a server on 127.0.0.1 that misbehaves."""
+"""The places where files are looked for, and downloads from a server on 127.0.0.1 that fails."""
 
 import hashlib
 import pwd

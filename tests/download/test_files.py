@@ -1,4 +1,4 @@
-"""Your own reviews: what becomes of their rows, how they are split, and what is said of those that will not do."""
+"""Your own reviews: their labels, splits, details and errors."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ def decoded(corpus: Corpus) -> dict[str, list[tuple[str, int]]]:
 
 
 def sorted_by_label(negative: int, positive: int) -> Reviews:
-    """Reviews that differ in their number, the negative ones first."""
+    """Reviews of different words, the negative ones first."""
     return [(f"review {row}", int(row >= negative)) for row in range(negative + positive)]
 
 
@@ -67,7 +67,7 @@ def test_two_files_become_the_two_splits() -> None:
     assert sorted(splits["train"]) == sorted(train)
     words = Counter(" ".join(text for text, _ in train).split())
     assert dict(zip(corpus.words.to_pylist(), corpus.counts.tolist(), strict=True)) == words
-    # Sorted by label in the file, but not here, where the first rows are held out for validation.
+    # The file is sorted by label. The training rows are not, since the first ones are held out for validation.
     assert 15 < sum(label for _, label in splits["train"][:40]) < 33
 
 
@@ -77,7 +77,7 @@ def test_one_file_is_split_with_the_test_share_in_each_class() -> None:
     corpus = load()
     train, test = (next(corpus.reviews(split)) for split in ("train", "test"))
     assert (len(train), train.labels.sum(), len(test), test.labels.sum()) == (75, 45, 25, 15)
-    # What is held out is what the vocabulary, made from the training rows, does not know the number of.
+    # Each review has its number as a word. The vocabulary lacks the numbers of the test rows.
     numbers = {int(word) for word in corpus.words.to_pylist() if word != "review"}
     held_out = sorted(set(range(100)) - numbers)
     np.testing.assert_array_equal(test.labels, [label for row, (_, label) in enumerate(reviews) if row in held_out])

@@ -1,4 +1,4 @@
-"""Multi-hot CSR against the notebook's own loop, and against Keras's encoding."""
+"""Multi-hot rows agree with the loop of the notebook on Keras's encoding."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""N-grams against scikit-learn's CountVectorizer, which works on strings."""
+"""N-grams agree with scikit-learn's CountVectorizer, which works on strings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_rare_n_grams_get_no_column(settings: Params) -> None:
 
 
 def test_n_grams_are_parsed_from_the_texts_of_the_columns(settings: Params) -> None:
-    """`predict` has nothing else. Its words have other numbers, and some occur in n-grams only."""
+    """`predict` has only these texts. Its words have other numbers, and some occur only in n-grams."""
     changes = {"ngrams": 3, "min_count": 2, "num_words": 20}
     chosen, singles, known = choose(REVIEWS, NAMES, settings.vectorize.model_copy(update=changes))
     found = Columns(chosen, "keras")

@@ -1,4 +1,4 @@
-"""Networks of Keras, written and read back without it."""
+"""Keras networks, written to a file and read without Keras."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ ReadBack = Callable[..., tuple[keras.Sequential, Network]]
 
 
 def rows(count: int, seed: int = 0) -> scipy.sparse.csr_matrix:
-    """(count, COLUMNS) rows with values from 0 to 1; one of them is empty."""
+    """(count, COLUMNS) rows with values from 0 to 1. The second row is empty."""
     matrix = scipy.sparse.random(count, COLUMNS, 0.3, "csr", np.float32, rng=np.random.default_rng(seed))
     matrix.sort_indices()
     matrix.data[matrix.indptr[1] : matrix.indptr[2]] = 0
@@ -28,14 +28,14 @@ def rows(count: int, seed: int = 0) -> scipy.sparse.csr_matrix:
 
 
 def by_keras(model: keras.Sequential, matrix: scipy.sparse.csr_matrix) -> NDArray[np.float32]:
-    """What Keras predicts for the rows, made dense: (rows,)."""
+    """Return what Keras predicts for the dense rows, (rows,)."""
     probabilities: NDArray[np.float32] = model.predict(matrix.toarray(), verbose=0)[:, 0]
     return probabilities
 
 
 @pytest.fixture
 def read_back(folder: object) -> ReadBack:
-    """A function of layers: a Keras network of them with random weights, and the same network, read from its file."""
+    """A function that makes a Keras network of layers with random weights, and reads it from its file."""
 
     def build(*layers: keras.Layer, loss: object = "binary_crossentropy") -> tuple[keras.Sequential, Network]:
         model = keras.Sequential([keras.Input((COLUMNS,)), *layers])

@@ -1,4 +1,4 @@
-"""Every activation against Keras's own."""
+"""The activations agree with Keras."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Attributions against their definition: the network asked again without the word."""
+"""Attributions agree with their definition: Keras predicts the row again without the word."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_an_attribution_is_the_difference_of_the_log_odds_without_the_word(read_
     without = dense[of_entry]
     without[np.arange(matrix.nnz), matrix.indices] = 0
     before, after = log_odds(dense)[of_entry], log_odds(without)
-    inside = np.maximum(abs(before), abs(after)) < 5  # beyond, float32 probabilities tell the log-odds too roughly
+    inside = np.maximum(abs(before), abs(after)) < 5  # beyond 5, float32 probabilities are too coarse
     assert inside.mean() > 0.5
     np.testing.assert_allclose(effects[inside], (before - after)[inside], atol=1e-4)
     assert np.abs(effects).max() > 0.01

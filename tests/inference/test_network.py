@@ -1,4 +1,4 @@
-"""Networks against Keras on the same rows, made dense."""
+"""Networks agree with Keras on dense rows."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ IN_FRONT = {
 
 
 def check(read_back: ReadBack, *some: keras.Layer, loss: object = "binary_crossentropy") -> None:
-    """The probabilities are Keras's, and have the same bits alone and among others."""
+    """Check that probabilities agree with Keras, and have the same bits alone and among others."""
     model, network = read_back(*some, loss=loss)
     matrix = rows(500)
     found = network.predict(matrix)

@@ -20,17 +20,17 @@ ENVIRONMENT = {
     "DVC_NO_ANALYTICS": "1",
     **{f"GIT_{who}_{what}": "test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
-"""This environment's programs first, and no one's settings."""
+"""An environment with this environment's programs first, and without a user's settings."""
 
 
 class Clone:
-    """A clone of the working tree, and the commands that a person would type in it."""
+    """A clone of the working tree, and commands that run in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def fill(self) -> None:
-        """Copy what is, or could be, in git, without results; make the corpus small; commit."""
+        """Copy all files that git does not ignore, except results, make the corpus small, and commit."""
         tracked = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT, check=True, capture_output=True, text=True,
@@ -70,12 +70,12 @@ class Clone:
         return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
     def commit(self, message: str) -> None:
-        """Commit all there is."""
+        """Commit all files."""
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
     def set(self, values: dict[str, dict[str, object]]) -> None:
-        """Change values in params.yaml, as an editor would: comments stay."""
+        """Change values in params.yaml. Comments stay."""
         clones.set_params(self.folder, values)
 
     def read(self, name: str) -> str:
@@ -98,5 +98,5 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 @pytest.fixture
 def clone(reproduced: Clone, tmp_path: Path) -> Clone:
-    """A copy of `reproduced` of one's own."""
+    """A copy of `reproduced`, for one test."""
     return reproduced.copied(tmp_path / "multihot")

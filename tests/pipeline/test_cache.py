@@ -1,4 +1,4 @@
-"""What runs again after a change, on the real pipeline. docs/caching.md has the table for every change."""
+"""Which stages a change reruns, on the real pipeline. docs/caching.md has the table of all changes."""
 
 import re
 import shutil

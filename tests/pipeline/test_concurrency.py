@@ -1,4 +1,4 @@
-"""Several at once: two `dvc repro` in one folder, one who asks while another trains, two clones with one cache."""
+"""Concurrent runs: two `dvc repro` in one folder, predictions during training, two clones with one cache."""
 
 import subprocess
 import time
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def started(clone: Clone, *stage: str) -> "subprocess.Popen[str]":
-    """A `dvc repro` that goes on by itself."""
+    """Start `dvc repro` in the background."""
     return subprocess.Popen(
         ["dvc", "repro", *stage],
         cwd=clone.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT,
@@ -26,7 +26,7 @@ def started(clone: Clone, *stage: str) -> "subprocess.Popen[str]":
 
 
 def test_two_runs_in_one_folder_give_the_results_of_one(clone: Clone, tmp_path: Path) -> None:
-    """DVC lets one of them at a stage; the other waits for nothing, and says who is at work."""
+    """DVC lets only one of them run a stage. The other fails at once with a message about the lock."""
     clone.set({"vectorize": {"num_words": 400}})
     alone = clone.copied(tmp_path / "alone")
     alone.repro("vectorize")
@@ -58,7 +58,7 @@ def test_predictions_during_training_are_old_or_new_or_an_error(clone: Clone, mo
     answers = []
     while running.poll() is None:
         answers.append(ask())
-        time.sleep(0.2)  # or asking leaves training no processor
+        time.sleep(0.2)  # or the predictions leave no processor to the training
     assert running.returncode == 0
     after = ask()
     assert isinstance(before, float)

@@ -1,4 +1,4 @@
-"""dvc.yaml tells the truth, and `checks.declared` notices when it does not."""
+"""dvc.yaml lists all dependencies, and `checks.declared` reports what is missing or unused."""
 
 import json
 import sys

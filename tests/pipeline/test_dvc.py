@@ -1,4 +1,4 @@
-"""What DVC's users do, with the real `dvc`: what runs again, what each command shows."""
+"""The commands of DVC on the pipeline, with the real `dvc`."""
 
 import csv
 import itertools
@@ -85,7 +85,7 @@ def test_the_slices_agree_with_the_predictions_and_the_raw_reviews(reproduced: C
 
 
 def test_keras_alone_predicts_as_the_project_does(reproduced: Clone) -> None:
-    """A dense row, given to the model by Keras alone, has the probability of predictions.parquet."""
+    """Keras gives a dense row the probability of predictions.parquet."""
     code = """
 import sys
 sys.modules["stages"] = None  # as if it were not installed
@@ -162,7 +162,7 @@ def test_a_users_mistake_is_an_error_without_a_traceback_and_changes_nothing(clo
 
 
 def test_dvc_without_activation_finds_the_environment(clone: Clone, tmp_path: Path) -> None:
-    """With only .venv at hand and a PATH on which no Python has the dependencies, stages still run."""
+    """The stages find .venv, although no Python on the PATH has the dependencies."""
     (clone.folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
     clone.set({"vectorize": {"num_words": 300}})
     dvc = str(Path(sys.executable).parent / "dvc")
@@ -176,10 +176,7 @@ def test_dvc_without_activation_finds_the_environment(clone: Clone, tmp_path: Pa
 
 
 def test_own_reviews_run_through_all_stages_and_a_change_reruns_download(clone: Clone) -> None:
-    """A CSV in data/own, its text in another script, and what `dvc repro` does when a review is added.
-
-    The slices by another column are those of the predictions.
-    """
+    """The reviews are in Cyrillic, and a column of theirs gives slices."""
     words = {1: "замечательный фильм, отличная игра", 0: "скучный фильм, плохая игра"}
     shops = ["=1+1", "книги", "$x$"]
     lines = [f'"{words[row % 2]} {row}",{row % 2},{shops[row % 3]}' for row in range(500)]

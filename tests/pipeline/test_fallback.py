@@ -1,4 +1,4 @@
-"""A source stepped in for another: `make repro` says so and asks again, and two sources are never compared."""
+"""A fallback to another source is reported, and metrics of two sources are not compared."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What surrounds a stage fails: a full disk, a folder that cannot be written, too little memory."""
+"""Stages on a full disk, with files that cannot be read or written, and with too little memory."""
 
 import os
 import resource
@@ -19,22 +19,22 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and smal
 
 
 class Fault(NamedTuple):
-    """How the world is while a stage runs."""
+    """A fault in the environment of a stage."""
 
     stage: str
     what: str
     prepare: Callable[[Path], object] = lambda _: None
-    """Done to the project's folder before."""
+    """Changes the project's folder before the run."""
     before: Sequence[str] = ()
-    """Goes before the command."""
+    """Words before the command."""
     limits: Sequence[tuple[int, int]] = ()
-    """Pairs of limit and value, of `resource`."""
+    """Limits of `resource` with their values."""
     redirected: str = ""
-    """Where the standard output goes."""
+    """The file that standard output goes to."""
 
 
 def lines(count: int) -> Callable[[Path], None]:
-    """Reviews of one's own, some long, and the parameters that use them."""
+    """Write own reviews, and parameters that use them."""
 
     def prepare(folder: Path) -> None:
         (folder / "data" / "own").mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def run(folder: Path, fault: Fault) -> "subprocess.CompletedProcess[str]":
 
 
 def may_mount() -> bool:
-    """Whether this user may have a small disk. A person may do without, CI may not."""
+    """Whether this user may mount a small disk. In CI, the tests that need one must not be skipped."""
     allowed = subprocess.run([*SMALL_DISK, "true"], check=False, capture_output=True).returncode == 0
     return allowed or "CI" in os.environ
 
@@ -138,10 +138,7 @@ def test_a_fault_is_a_short_error_and_changes_no_output(reproduced: Clone, tmp_p
     assert before[HISTORY].startswith(after.pop(HISTORY))
     assert after == {name: content for name, content in before.items() if name != HISTORY}
 
-    if fault.stage in (
-        "download",
-        "vectorize",
-    ):  # the others take seconds, and are shown to do so by what follows a kill
+    if fault.stage in ("download", "vectorize"):  # the others take seconds; test_kills.py runs them after a kill
         shutil.copy(reproduced.folder / "params.yaml", folder)
         assert run(folder, Fault(fault.stage, "none")).returncode == 0
         assert contents(folder) == before

@@ -1,4 +1,4 @@
-"""Kill stages, and let `dvc repro` repair the results: a short form of `make kills`, and a careless stage."""
+"""Kill stages, and let `dvc repro` repair the results, as `make kills` does."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -109,14 +109,7 @@ KILLED = Outcome(
         (replace(KILLED, stderr="", writing=[]), 1, True),
         (replace(KILLED, stderr="", kill=replace(KILLED.kill, signal=SIGKILL)), 1, True),
     ],
-    ids=[
-        "well",
-        "damaged",
-        "a traceback",
-        "silent during writing",
-        "silent in its imports",
-        "without a chance to speak",
-    ],
+    ids=["repaired", "damaged", "traceback", "silent while writing", "silent while importing", "killed"],
 )
 def test_the_summary_counts_the_repaired_runs_and_the_failures(outcome: Outcome, repaired: int, well: bool) -> None:
     table, success = kills.summary([outcome])

@@ -1,4 +1,4 @@
-"""Your own reviews stay out of git and are not overwritten, and what else is in their folder does no harm."""
+"""Your own reviews stay out of git and are not overwritten, and other files in their folder change nothing."""
 
 import subprocess
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.pipeline.conftest import Clone
 
 SECRET = "-".join(["unmistakably", "private"])
-"""In two parts, because this file is in the clone's git, too."""
+"""Joined from parts, because this file is in the git of the clone too."""
 USE_FILES = ("-S", "data.sources=[files]")
 JUNK = [
     ".DS_Store", "._reviews.csv", "Thumbs.db", "desktop.ini", "reviews.csv~", "~$reviews.xlsx", ".~lock.reviews.csv#",
@@ -32,7 +32,7 @@ def raw(clone: Clone) -> str:
 
 @pytest.mark.slow
 def test_experiments_neither_commit_nor_overwrite_reviews(clone: Clone) -> None:
-    """Every kind of experiment: in place, and in a copy of the project once DVC keeps the file."""
+    """In place, and, after `dvc add`, in a copy of the project."""
     reviews = add_reviews(clone)
     clone.commit("Everything that git does not ignore")
     clone.dvc("exp", "run", "--name", "here", *USE_FILES, "download")

@@ -1,4 +1,4 @@
-"""The page of `make plots`, as a browser has it: DVC's charts, drawn without a network, readable by everyone."""
+"""The page of `make plots` in a browser: DVC's charts are drawn without a network, and are accessible."""
 
 import csv
 import re
@@ -18,13 +18,13 @@ WIDTHS = [320, 390, 1280]
 
 
 class Plots(NamedTuple):
-    """A page, the revisions on it and what dvc.yaml says of its charts."""
+    """A page, the revisions on it, and the charts in dvc.yaml."""
 
     path: Path
     revisions: list[str]
     charts: dict[str, dict[str, Any]]
     reviews: list[str]
-    """In the cells of the confusion matrices, in digits alone."""
+    """The numbers in the cells of the confusion matrices."""
 
 
 def made(clone: Clone, *revisions: str) -> Plots:

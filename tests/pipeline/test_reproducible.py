@@ -1,4 +1,4 @@
-"""The same bytes elsewhere: other folders, settings and machines as far as one machine can play them."""
+"""The results are bit-for-bit the same in other folders and environments."""
 
 import json
 import os
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def copy_of(clone: Clone, folder: Path) -> Clone:
-    """A clone by git: what is committed, and nothing else."""
+    """A clone by git, which has only what is committed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "clone", "--quiet", clone.folder, folder], check=True)
     return Clone(folder)
@@ -55,7 +55,7 @@ def test_pulled_results_need_no_run(clone: Clone, tmp_path: Path) -> None:
 def test_the_pipeline_runs_without_a_home_a_git_user_and_a_writable_source_tree(
     reproduced: Clone, tmp_path: Path
 ) -> None:
-    """As in a container: all but the folders that DVC writes to is read-only, for a user who has no home."""
+    """As in a container, only the folders that DVC writes to are writable."""
     bare = copy_of(reproduced, tmp_path / "bare")
     first = reproduced.read("dvc.lock")
     written = [bare.folder / name for name in (".dvc", "data", "models", "results")]
@@ -75,7 +75,7 @@ def test_the_pipeline_runs_without_a_home_a_git_user_and_a_writable_source_tree(
 
 @pytest.fixture
 def verified(reproduced: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
-    """A clone that `checks.verify` takes for the project."""
+    """A clone on which `checks.verify` works."""
     clone = copy_of(reproduced, tmp_path / "project")
     (clone.folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
     monkeypatch.setattr(verify, "ROOT", clone.folder)
@@ -86,7 +86,7 @@ def verified(reproduced: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_verify_reproduces_the_committed_results(
     verified: Clone, reproduced: Clone, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """By running every stage, though the project's settings name a cache that has all results."""
+    """It runs every stage, although the project has a cache with all results."""
     verified.dvc("config", "cache.dir", str(reproduced.folder / ".dvc" / "cache"))
     verified.commit("a shared cache")
     verify.main()
@@ -98,7 +98,7 @@ def test_verify_reproduces_the_committed_results(
 def test_verify_names_the_first_stage_with_other_results(
     verified: Clone, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As if the committed results came from another seed."""
+    """The committed results are those of another seed."""
     verified.set({"train": {"seed": 2}})
     verified.run("git", "commit", "--quiet", "--all", "--message", "another seed, results as before")
     with pytest.raises(SystemExit, match="results differ from stage train on"):

@@ -1,4 +1,4 @@
-"""A small trained-looking model in models/, and texts for it."""
+"""A small model in models/, and texts for it."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ COLUMNS = Columns([*vocabulary.SPECIAL, *WORDS], "keras")
 
 
 def build(hidden: list[int]) -> keras.Sequential:
-    """A network for `WORDS` with weights large enough that texts differ; params.yaml is in the working directory."""
+    """Build a network for `WORDS` with random weights. It needs params.yaml in the working directory."""
     settings = params.load().train.model_copy(update={"hidden_units": hidden})
     model = network.build(len(vocabulary.SPECIAL) + len(WORDS), settings)
     generator, weights = np.random.default_rng(9), model.get_weights()
@@ -50,7 +50,7 @@ def model(models: Path) -> Model:
 
 
 def made_up(count: int, seed: int = 0) -> list[str]:
-    """Texts of 1 to 80 words, every tenth of which is unknown, some in capitals, some with punctuation."""
+    """Texts of 1 to 80 words: some unknown, some in capitals, some with punctuation."""
     generator = np.random.default_rng(seed)
     known = generator.choice(WORDS, (count, 80))
     forms = generator.choice(["{}", "{}", "{},", "({}).", "<br />{}", "X{}"], (count, 80))

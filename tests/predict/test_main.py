@@ -1,4 +1,4 @@
-"""The program: what it reads, what it prints, how it ends."""
+"""The program: its input, output, errors and exit codes."""
 
 import csv
 import io
@@ -38,14 +38,14 @@ def run(folder: Path, *arguments: str, **options: Any) -> "subprocess.CompletedP
 def answered(
     capsys: pytest.CaptureFixture[str], texts: list[str] | None = None, file: str | None = None, **options: Any
 ) -> list[dict[str, Any]]:
-    """What the program prints as JSON."""
+    """Return the JSON objects that the program prints."""
     path = Path(file) if file else None
     main(texts or [], path, **{"column": None, "json": True, "explain": False, **options})
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 def write(path: Path, texts: list[str], column: str) -> None:
-    """Write a file of the kind that its name says, without labels."""
+    """Write a file without labels, in the format of its suffix."""
     if path.suffix == ".txt":
         path.write_bytes(("\ufeff" + "\r\n".join(texts)).encode())
     elif path.suffix.lower() == ".csv":
@@ -149,7 +149,7 @@ def test_an_error_names_the_text_or_the_line(
     assert capsys.readouterr().out == ""
     with pytest.raises(UserError, match=r"^standard input, line 2 cannot be decoded"):
         answered(capsys)
-    assert len(capsys.readouterr().out.splitlines()) == 1  # the line before it is answered
+    assert len(capsys.readouterr().out.splitlines()) == 1  # the answer to the first line
     piped(monkeypatch, b"")
     with pytest.raises(UserError, match=r"^standard input is empty"):
         answered(capsys)
@@ -209,7 +209,7 @@ def test_explain_shows_the_effects_of_the_words(
 
 
 def test_it_runs_in_any_folder_with_only_the_models(models: Path, tmp_path: Path) -> None:
-    """From any folder, as a module and as the console script, which get their help there, too."""
+    """As a module and as the console script."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     program = Path(sys.executable).with_name("multihot-predict")
@@ -265,7 +265,7 @@ def test_only_a_terminal_shows_a_progress_bar(models: Path, terminal: bool) -> N
 
 
 def _read(descriptor: int) -> bytes:
-    """Some bytes; none at the end, which Linux tells of a pseudo-terminal as an error."""
+    """Read some bytes. At the end, Linux raises an error for a pseudo-terminal."""
     try:
         return os.read(descriptor, 1 << 16)
     except OSError:
@@ -297,7 +297,6 @@ def test_a_terminal_without_a_text_is_a_usage_error(folder: Path, monkeypatch: p
 
 @pytest.mark.parametrize("arguments", [["--help"], ["text", "--file", "a.txt"]])
 def test_help_and_usage_errors_import_no_large_library(folder: Path, arguments: list[str]) -> None:
-    """Without TensorFlow, PyArrow and SciPy, whose imports take seconds."""
     code = (
         "import runpy, sys\n"
         f"sys.argv = ['stages.predict', *{arguments}]\n"

@@ -1,4 +1,4 @@
-"""Answers against Keras on dense rows built by hand, and against the rows that the stages make of the same texts."""
+"""Answers agree with Keras on dense rows, and texts are encoded as the stages do it."""
 
 import csv
 import itertools
@@ -33,7 +33,7 @@ def probabilities(model: Model, texts: list[str]) -> NDArray[np.float32]:
 
 
 def dense(texts: list[str]) -> NDArray[np.float32]:
-    """Multi-hot rows from regular expressions and a loop: 1 is always set, 2 for words without a column."""
+    """Multi-hot rows from a regular expression: column 1 is always set, column 2 for unknown words."""
     matrix = np.zeros((len(texts), 4 + len(WORDS)), np.float32)
     for row, text in zip(matrix, texts, strict=True):
         row[1] = 1
@@ -56,7 +56,7 @@ def test_probabilities_agree_with_keras_on_dense_rows(model: Model) -> None:
 
 
 def test_a_text_is_positive_above_the_threshold(models: Path) -> None:
-    """Not at it: Keras's binary accuracy and the other metrics compare in the same way."""
+    """At the threshold it is negative, as in Keras's binary accuracy and the other metrics."""
     network, columns = read(COLUMNS), read_columns(MODEL_COLUMNS)
     (answer,) = Model(network, columns).answers(rows(["word1 word2"]), explain=False)
     labels = []
@@ -85,7 +85,6 @@ def test_a_text_has_the_same_probability_alone_and_among_others(folder: Path, hi
 
 @pytest.mark.parametrize("tokenizer", ["keras", "unicode"])
 def test_texts_are_encoded_as_by_the_stages(folder: Path, tokenizer: str) -> None:
-    """Row for row what download and vectorize write of the same texts in the training split."""
     texts = sorted(
         {*made_up(60), "It's ÁNGELA'S\u00a02nd film_2.<br />Go!", "STRASSE straße \u2019s", "one-off\tword0"}
     )
@@ -118,7 +117,7 @@ def test_unknown_words_share_a_column_and_texts_without_a_known_word_are_marked(
 
 
 def test_contributions_are_differences_of_log_odds(model: Model) -> None:
-    """Against Keras on dense rows from which one column has been taken."""
+    """Keras predicts dense rows, each without one column."""
     network = keras.models.load_model(MODEL)
     texts = made_up(300)
     for text, answer in list(zip(texts, model.answers(rows(texts), explain=True), strict=True))[::50]:
@@ -138,7 +137,6 @@ def test_contributions_are_differences_of_log_odds(model: Model) -> None:
 
 @pytest.mark.parametrize("length", [6, 10**6])
 def test_only_a_few_rows_are_read_ahead(model: Model, length: int) -> None:
-    """From a source that never ends; of the longest texts only a few are waiting at any time."""
     taken = itertools.count()
 
     def endless() -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Answers as text."""
+"""Answers are formatted for people and as JSON."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The SavedModel agrees with Keras on dense rows, made from words that were split by hand."""
+"""The SavedModel agrees with Keras on dense rows of words that are listed by hand."""
 
 import os
 import subprocess
