@@ -29,6 +29,7 @@ from stages.contracts.features import (
     write_part,
 )
 from stages.contracts.reviews import RAW, Reviews, Source, write_source, write_vocabulary
+from stages.download.corpus import Corpus
 from stages.params import Files, Params
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -174,6 +175,21 @@ def random_reviews(rows: int, words: int, seed: int) -> Reviews:
     tokens = (words * generator.random(lengths.sum()) ** 3).astype(np.int32) + np.int32(1)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return Reviews(tokens, offsets, generator.integers(0, 2, rows).astype(np.uint8))
+
+
+def token_lists(reviews: Reviews) -> list[list[int]]:
+    """The tokens of each review."""
+    return [tokens.tolist() for tokens in np.split(reviews.tokens, reviews.offsets[1:-1])[: len(reviews)]]
+
+
+def decoded(corpus: Corpus, split: str) -> list[tuple[list[str], int]]:
+    """The words and the label of each review in a split."""
+    words = corpus.words.to_pylist()
+    return [
+        ([words[token - 1] for token in tokens], label)
+        for batch in corpus.reviews(split)
+        for tokens, label in zip(token_lists(batch), batch.labels.tolist(), strict=True)
+    ]
 
 
 def write_reviews(split: str, batches: Iterable[Reviews], rows: int, words: int) -> None:

@@ -42,7 +42,15 @@ from stages.contracts.model import (
 )  # fmt: skip
 from stages.contracts.reviews import RAW, Reviews, read_reviews, read_some_reviews
 from stages.encoding import TokenizerName
-from tests.conftest import ROOT, all_features, example_history, random_reviews, write_features, write_reviews
+from tests.conftest import (
+    ROOT,
+    all_features,
+    example_history,
+    random_reviews,
+    token_lists,
+    write_features,
+    write_reviews,
+)
 
 
 def slices(reviews: Reviews, size: int) -> list[Reviews]:
@@ -57,25 +65,17 @@ def slices(reviews: Reviews, size: int) -> list[Reviews]:
     ]
 
 
-def lists(batches: list[Reviews]) -> list[list[int]]:
-    return [
-        batch.tokens[a:b].tolist()
-        for batch in batches
-        for a, b in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)
-    ]
-
-
 @pytest.mark.parametrize(("written", "read"), [(100, 100), (30, 100), (100, 7), (30, 45)])
 def test_reviews_are_read_in_order_for_any_batch_size(folder: Path, written: int, read: int) -> None:
     reviews = random_reviews(100, words=50, seed=1)
     write_reviews("train", slices(reviews, written), 100, words=50)
     batches = list(read_reviews("train", read))
     assert max(len(batch) for batch in batches) <= read
-    assert lists(batches) == lists([reviews])
+    assert [tokens for batch in batches for tokens in token_lists(batch)] == token_lists(reviews)
     np.testing.assert_array_equal(np.concatenate([batch.labels for batch in batches]), reviews.labels)
     table = pq.read_table(RAW / "train/part-00000.parquet")  # the contract of data/raw
     assert [str(kind) for kind in table.schema.types] == ["list<element: int32>", "uint8"]
-    assert table.column("tokens").to_pylist() == lists([reviews])
+    assert table.column("tokens").to_pylist() == token_lists(reviews)
 
 
 def test_some_reviews_are_read_in_the_requested_order(folder: Path) -> None:
@@ -83,7 +83,7 @@ def test_some_reviews_are_read_in_the_requested_order(folder: Path) -> None:
     write_reviews("test", [reviews], 2500, words=50)
     rows = [2499, 0, 1000, 999, 0]
     some = read_some_reviews("test", rows)
-    assert lists([some]) == [lists([reviews])[row] for row in rows]
+    assert token_lists(some) == [token_lists(reviews)[row] for row in rows]
     assert some.labels.tolist() == [reviews.labels[row] for row in rows]
     assert len(read_some_reviews("test", [])) == 0
     with pytest.raises(UserError, match="2500 rows"):

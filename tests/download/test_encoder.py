@@ -15,6 +15,7 @@ from stages.contracts.reviews import Reviews
 from stages.download import encoder, tokens
 from stages.download.corpus import Corpus
 from stages.encoding import TokenizerName
+from tests.conftest import decoded
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,6 @@ def made(
 
 def tokenize(unit: Texts, tokenizer: TokenizerName) -> tokens.Tokens:
     return tokens.tokenize(*tokens.tasks([unit], tokenizer))
-
-
-def decoded(corpus: Corpus, split: str) -> list[tuple[list[str], int]]:
-    """The reviews of a split as words and label."""
-    words = corpus.words.to_pylist()
-    return [
-        ([words[token - 1] for token in batch.tokens[a:b]], int(label))
-        for batch in corpus.reviews(split)
-        for a, b, label in zip(batch.offsets[:-1], batch.offsets[1:], batch.labels, strict=True)
-    ]
 
 
 @pytest.fixture(autouse=True)

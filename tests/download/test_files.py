@@ -15,10 +15,11 @@ import pytest
 
 from stages import params
 from stages.console import UserError
-from stages.contracts.reviews import RAW, read_details, read_reviews, read_source, read_vocabulary
+from stages.contracts.reviews import RAW, SPLITS, read_details, read_reviews, read_source, read_vocabulary
 from stages.download import __main__ as download
 from stages.download import files
 from stages.download.corpus import Corpus
+from tests import conftest
 from tests.conftest import files_settings as settings
 from tests.conftest import write_params
 
@@ -35,15 +36,7 @@ def load(**changes: Any) -> Corpus:
 
 def decoded(corpus: Corpus) -> dict[str, list[tuple[str, int]]]:
     """The reviews of each split, as text and label."""
-    known = corpus.words.to_pylist()
-    return {
-        split: [
-            (" ".join(known[token - 1] for token in batch.tokens[a:b]), int(label))
-            for batch in corpus.reviews(split)
-            for a, b, label in zip(batch.offsets[:-1], batch.offsets[1:], batch.labels, strict=True)
-        ]
-        for split in corpus.splits
-    }
+    return {split: [(" ".join(words), label) for words, label in conftest.decoded(corpus, split)] for split in SPLITS}
 
 
 def sorted_by_label(negative: int, positive: int) -> Reviews:
@@ -107,18 +100,13 @@ def test_duplicates_stay_on_one_side_of_each_split(capsys: pytest.CaptureFixture
     assert f"{both} texts have both labels" in said
     assert corpus.own is not None
     assert (corpus.own.duplicates, corpus.own.both_labels) == (duplicates, both)
-    train = next(corpus.reviews("train"))
-    rows = [tuple(train.tokens[a:b].tolist()) for a, b in zip(train.offsets[:-1], train.offsets[1:], strict=True)]
+    rows = [text for text, _ in decoded(corpus)["train"]]
     counts = Counter(rows)
     repeated = [counts[row] > 1 for row in rows]
     assert repeated == sorted(repeated)  # repeated texts come last, so that a hold-out of the first rows has none
     assert len(list(groupby(rows))) == len(counts)  # and the rows of each are together
-    # A text in the test split alone has a word, its number, that the vocabulary lacks or that another kind has.
-    assert sum(len(row) == 2 for row in rows) == len(rows)
-    kept = Counter(frame["words"])
-    known = corpus.words.to_pylist()
-    spelled = {" ".join(known[token - 1] for token in row): count for row, count in counts.items()}
-    assert all(kept[words] == count for words, count in spelled.items())  # all of a text's rows are there, or none
+    known = Counter(frame["words"])
+    assert all(known[text] == count for text, count in counts.items())  # all rows of a text are here, or none
 
     dropped = load(duplicates="drop")
     assert sum(len(batch) for split in dropped.splits for batch in dropped.reviews(split)) == 600 - duplicates

@@ -19,9 +19,10 @@ import pytest
 from numpy.typing import NDArray
 
 from stages.console import UserError
-from stages.contracts.reviews import RAW, SPLITS, Reviews
+from stages.contracts.reviews import RAW, SPLITS
 from stages.download import __main__ as stage
 from stages.download import fetch, imdb
+from tests.conftest import token_lists
 
 WORDS = 50
 GENERATOR = np.random.default_rng(0)
@@ -67,10 +68,6 @@ def write_npz(path: Path, **changed: NDArray[Any] | bytes | None) -> Path:
     return path
 
 
-def rows_of(reviews: Reviews) -> list[list[int]]:
-    return [part.tolist() for part in np.split(reviews.tokens, reviews.offsets[1:-1])]
-
-
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -86,7 +83,7 @@ def assert_read_as_numpy_does(path: Path) -> None:
         for split in SPLITS:
             order = np.arange(len(arrays[f"x_{split}"]))
             generator.shuffle(order)
-            assert rows_of(read[split]) == arrays[f"x_{split}"][order].tolist()
+            assert token_lists(read[split]) == arrays[f"x_{split}"][order].tolist()
             assert read[split].labels.tolist() == arrays[f"y_{split}"][order].tolist()
 
 
@@ -130,7 +127,7 @@ def test_order_and_encoding_agree_with_keras(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(keras_imdb, "get_file", lambda **_: str(path))
     read = imdb.read_reviews(path, WORDS)
     for split, (sequences, labels) in zip(SPLITS, keras_imdb.load_data(num_words=WORDS + 4), strict=True):
-        assert [[1] + [rank + 3 for rank in ranks] for ranks in rows_of(read[split])] == sequences.tolist()
+        assert [[1] + [rank + 3 for rank in ranks] for ranks in token_lists(read[split])] == sequences.tolist()
         assert read[split].labels.tolist() == labels.tolist()
         assert [column.dtype.str for column in list(vars(read[split]).values())[:3]] == ["<i4", "<i4", "|u1"]
 

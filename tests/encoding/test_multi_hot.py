@@ -6,7 +6,7 @@ import scipy.sparse
 
 from stages.contracts.reviews import Reviews
 from stages.encoding import multi_hot, vocabulary
-from tests.conftest import random_reviews
+from tests.conftest import random_reviews, token_lists
 
 
 def notebook(sequences: list[list[int]], columns: int) -> np.ndarray:
@@ -19,8 +19,7 @@ def notebook(sequences: list[list[int]], columns: int) -> np.ndarray:
 
 def keras_sequences(reviews: Reviews, num_words: int) -> list[list[int]]:
     """What keras.datasets.imdb.load_data returns for lists of ranks: start_char=1, oov_char=2, index_from=3."""
-    lists = [reviews.tokens[a:b] for a, b in zip(reviews.offsets[:-1], reviews.offsets[1:], strict=True)]
-    return [[1] + [w + 3 if w + 3 < num_words else 2 for w in tokens] for tokens in lists]
+    return [[1] + [w + 3 if w + 3 < num_words else 2 for w in tokens] for tokens in token_lists(reviews)]
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 5), (5000, 300), (300, 1000)])

@@ -16,15 +16,14 @@ from stages.encoding import multi_hot, ngrams
 from stages.encoding.vocabulary import SPECIAL
 from stages.params import Params, Vectorize
 from stages.vectorize import columns
-from tests.conftest import random_reviews, write_reviews
+from tests.conftest import random_reviews, token_lists, write_reviews
 
 NAMES = [f"w{number}" for number in range(40)]
 REVIEWS = random_reviews(700, len(NAMES), seed=1)
 
 
 def texts_of(reviews: Reviews, words: Sequence[str]) -> list[str]:
-    tokens = np.split(reviews.tokens, reviews.offsets[1:-1])
-    return [" ".join(words[token - 1] for token in each) for each in tokens]
+    return [" ".join(words[token - 1] for token in tokens) for tokens in token_lists(reviews)]
 
 
 def choose(reviews: Reviews, words: list[str], settings: Vectorize) -> tuple[list[str], int, ngrams.NGrams]:
