@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from stages import params
 from stages.contracts.features import Columns
 from stages.contracts.model import SERVING, write_model, write_serving
 from stages.encoding import TokenizerName
@@ -136,36 +137,31 @@ def test_two_models_in_one_process_have_their_own_words(settings: Train) -> None
     assert first(["a film"]) != second(["a film"])
 
 
-WRITE = """
-import sys
-import keras, tensorflow as tf
-from stages import params
-from stages.contracts.features import Columns
-from stages.contracts.model import SERVING, write_serving
-from stages.train import network, serving
-for _ in range(int(sys.argv[1])):  # TensorFlow numbers the functions that a process has traced
+def write_both() -> None:
+    settings = params.load().train.model_copy(update={"activation": "silu"})
+    tokenizers: tuple[TokenizerName, ...] = ("keras", "unicode")
+    for tokenizer in tokenizers:
+        write_serving(serving.saved_model(network.build(len(WORDS), settings), Columns(WORDS, tokenizer)))
+        SERVING.rename(tokenizer)
+
+
+def test_the_files_depend_only_on_the_network(settings: Train, tmp_path: Path) -> None:
+    """TensorFlow numbers the functions that a process has traced. Another process starts from 0."""
     tf.function(lambda x: tf.nn.silu(x))(tf.ones(3))
-words = ["<padding>", "<start>", "<unknown>", "<unused>", *(f"word{number}" for number in range(50))]
-settings = params.load().train.model_copy(update={"activation": "silu"})
-for tokenizer in ("keras", "unicode"):
-    model = serving.saved_model(network.build(len(words), settings), Columns(words, tokenizer))
-    write_serving(model)
-    SERVING.rename(tokenizer)
-"""
-
-
-def test_the_files_depend_only_on_the_network(tmp_path: Path) -> None:
-    written = []
-    for number, seed in enumerate(("1", "22")):
-        folder = tmp_path / f"process-{number}"
-        folder.mkdir()
-        write_params(folder)
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
-        subprocess.run([sys.executable, "-c", WRITE, str(number)], cwd=folder, check=True, env=environment)
-        files = [path for name in ("keras", "unicode") for path in sorted((folder / name).rglob("*"))]
-        written.append({path.relative_to(folder): path.read_bytes() for path in files if path.is_file()})
+    write_both()
+    other = tmp_path / "another process"
+    other.mkdir()
+    write_params(other)
+    code = "from tests.train.test_serving import write_both; write_both()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "22"}
+    subprocess.run([sys.executable, "-c", code], cwd=other, check=True, env=environment)
+    written = [
+        {name: (folder / name / "saved_model.pb").read_bytes() for name in ("keras", "unicode")}
+        for folder in (tmp_path, other)
+    ]
     assert written[0] == written[1]
-    assert len(written[0]) == 2
+    for folder in (tmp_path, other):
+        assert [len([path for path in (folder / name).rglob("*") if path.is_file()]) for name in written[0]] == [1, 1]
     for content in written[0].values():
         for trace in (str(tmp_path), str(ROOT), sys.prefix, "serving.py"):
             assert trace.encode() not in content
