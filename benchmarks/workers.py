@@ -113,9 +113,9 @@ def page(machine: str, rows: int, rounds: int, seconds: Mapping[str, list[float]
         f"`download` and `predict --file` on a CSV of {rows:,} reviews of {read.WORDS} words.\n",
         table.markdown(pd.DataFrame(runs, columns=["", "seconds", "peak MB of a process"])),
         table.markdown(pd.DataFrame(ratios, columns=["ratio", "within a round"])),
-        "\"kept\" means that the tokens of all units are in the cache folder. `CountVectorizer` reads the file with\n"
-        "pandas and takes the 10,000 most frequent words. fastText's time is that of its call alone, on one core, with\n"
-        f"the texts in memory. Rounds: {rounds}. Each cell is the median (range), and the memory is the maximum.\n",
+        '"kept" means that the tokens of all units are in the cache folder. `CountVectorizer` reads the file with\n'
+        "pandas and takes the 10,000 most frequent words. fastText's time is that of its call, on one core, for\n"
+        f"texts in memory. Rounds: {rounds}. Each cell is the median (range), and the memory is the maximum.\n",
     ])  # fmt: skip
 
 
