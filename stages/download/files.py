@@ -13,14 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import tables, workers
+from stages import stretches, tables, workers
 from stages.console import UserError, one_line, say
 from stages.contracts.reviews import OwnReviews
 from stages.download import encoder
 from stages.download.corpus import Corpus
 from stages.download.tokens import Task, Tokens, tasks, tokenize
 from stages.encoding import TokenizerName
+from stages.layout import Layout
 from stages.params import Files, holdout_that_fits
+from stages.rows import Row, normalize_label
 
 _UNDERSTOOD = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
 _CLASSES = ("negative", "positive")
@@ -116,19 +118,19 @@ class _Stretch:
     """A unit of reviews: a stretch of a file, or all of it."""
 
     path: Path
-    layout: tables.Layout
+    layout: Layout
     stretch: tables.Stretch | None
 
     def __str__(self) -> str:
         return f"{self.path}, from {self.stretch.start:,} on" if self.stretch else str(self.path)
 
     def content(self) -> Iterator[bytes]:
-        return tables.content(self.path, self.stretch)
+        return stretches.content(self.path, self.stretch)
 
     def meaning(self) -> str:
         return repr(self.layout)
 
-    def rows(self) -> Iterator[tables.Row]:
+    def rows(self) -> Iterator[Row]:
         return tables.read(self.path, self.layout, self.stretch)
 
 
@@ -142,8 +144,8 @@ class _Read(NamedTuple):
 
 def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) -> list[_Read]:
     """Tokenize files, on all cores."""
-    layout = tables.Layout(settings.text, settings.label, settings.columns, settings.encoding, settings.slices)
-    units = [_Stretch(path, layout, stretch) for path in paths for stretch in tables.stretches(path, layout, _STRETCH)]
+    layout = Layout(settings.text, settings.label, settings.columns, settings.encoding, settings.slices)
+    units = [_Stretch(path, layout, stretch) for path in paths for stretch in stretches.cut(path, layout, _STRETCH)]
     size = sum(map(_size, paths))
     tokenized = workers.run(_attempt, tasks(units, tokenizer), size, "reading", units)
     found: list[_Read] = []
@@ -180,7 +182,7 @@ def _tell_bad_rows(settings: Files, units: Sequence[_Read]) -> int:
     bad_rows = sum(unit.tokens.bad_rows for unit in units)
     if bad_rows:
         first = [
-            tables.Row(
+            Row(
                 str(Path(settings.folder, unit.origin.files[bad.place])),
                 "",
                 number=bad.number and bad.number + unit.origin.row,
@@ -244,9 +246,9 @@ def _take_labels(
 
 
 def _spelled(labels: object) -> set[str]:
-    """Labels of params.yaml as `tables.Row` has them."""
+    """Labels of params.yaml as `Row` has them."""
     each = labels if isinstance(labels, list) else [] if labels is None else [labels]
-    return {tables.normalize_label(label) for label in each}
+    return {normalize_label(label) for label in each}
 
 
 def _listed(counts: dict[str, int]) -> str:

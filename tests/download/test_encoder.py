@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import tables
+from checks import declared
 from stages.console import UserError
 from stages.contracts.reviews import Reviews
 from stages.download import encoder, tokens
 from stages.download.corpus import Corpus
 from stages.encoding import TokenizerName
+from stages.rows import Row
+from tests.conftest import ROOT
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Texts:
     def meaning(self) -> str:
         return "texts"
 
-    def rows(self) -> Iterator[tables.Row]:
-        return (tables.Row("here", text, number=number) for number, text in enumerate(self.texts, 1))
+    def rows(self) -> Iterator[Row]:
+        return (Row("here", text, number=number) for number, text in enumerate(self.texts, 1))
 
 
 def made(
@@ -131,3 +133,16 @@ def test_a_full_disk_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     cache.write_text("no folder")
     with pytest.raises(UserError, match=r"tokens cannot be written to .*\n.*XDG_CACHE_HOME"):
         tokenize(Texts(["a text"]), "keras")
+
+
+def test_tokens_are_kept_under_all_the_code_that_makes_them() -> None:
+    """Else a run would use tokens that an older version made otherwise."""
+    found: set[str] = set()
+    waiting = ["stages.stretches", "stages.tables", "stages.encoding.tokenizers"]
+    while waiting:
+        for path in declared._files(ROOT, waiting.pop()):
+            name = str(path.relative_to(ROOT))
+            if name not in found | declared.CANNOT_CHANGE_OUTPUTS.keys():
+                found.add(name)
+                waiting += declared._imports(path)
+    assert {f"stages/{module}.py" for module in tokens._CODE} == found | {"stages/download/tokens.py"}
