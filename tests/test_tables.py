@@ -109,6 +109,13 @@ def test_a_quotation_mark_without_its_other_half_does_not_keep_the_rest_in_one_p
     assert stretches.cut(Path("a.csv"), Layout(), 1000) == [None]
 
 
+def test_a_byte_order_mark_counts_for_all_stretches() -> None:
+    path, layout = Path("a.csv"), Layout(encoding="cp1252")
+    path.write_text("text,label\n" + "café,1\n" * 1000, encoding="utf-8-sig")
+    rows = [row.text for each in stretches.cut(path, layout, 1000) for row in tables.read(path, layout, each)]
+    assert rows == ["café"] * 1000
+
+
 def test_tsv_with_quotation_marks_in_the_text() -> None:
     rows = read('text\tlabel\n"Great!" he said, "and more\tpos\nnot "so" good\tneg\n' * 1)
     assert [(row.text, row.label) for row in rows] == [('"Great!" he said, "and more', "pos"), ('not "so" good', "neg")]
