@@ -84,7 +84,7 @@ def content(path: Path, stretch: Stretch | None) -> Iterator[bytes]:
             yield f"{min(start, 1)}".encode() + head
             if head.startswith(b"PAR1"):
                 metadata = pq.read_metadata(path)
-                yield str(metadata.schema).encode()
+                yield str(metadata.schema).partition("\n")[2].encode()  # without an address in memory
                 groups = [metadata.row_group(group) for group in stretch]
                 columns = [group.column(column) for group in groups for column in range(metadata.num_columns)]
                 start = min(each.dictionary_page_offset or each.data_page_offset for each in columns)

@@ -94,6 +94,15 @@ def test_stretches_have_the_rows_of_the_whole(writer: str) -> None:
     assert len(set(contents)) == len(contents)
 
 
+def test_the_bytes_to_hash_are_the_same_each_time() -> None:
+    pq.write_table(pa.table([["a fine film"] * 4000, [0, 1] * 2000], ["text", "label"]), "a.parquet", row_group_size=99)
+    path = Path("a.parquet")
+    for stretch in stretches.cut(path, Layout(), 1000):
+        twice = zip(stretches.content(path, stretch), stretches.content(path, stretch), strict=True)
+        assert stretch
+        assert all(first == second for first, second in twice)
+
+
 def test_a_quotation_mark_without_its_other_half_does_not_keep_the_rest_in_one_piece(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
