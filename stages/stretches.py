@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import pyarrow.parquet as pq
 
+from stages.addresses import opened
 from stages.encoding.tokenizers import LONGEST
 from stages.layout import Layout
 from stages.tables import HEAD, PACKED, Stretch, decoded, errors, has_classes, is_one_value, texts
@@ -26,11 +27,11 @@ def cut(path: Path, layout: Layout, size: int) -> list[Stretch | None]:
     if not path.exists() or path.stat().st_size <= 2 * size:
         return [None]
     cuts: list[int] = []
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(6)
         if start.startswith(b"PAR1"):
             with errors(path, layout):
-                cuts = _cuts_between_groups(pq.read_metadata(path), size)
+                cuts = _cuts_between_groups(pq.read_metadata(file), size)
         elif not start.startswith(tuple(PACKED)):
             cuts = _cuts_between_lines(file, layout, size)
     return [range(*each) for each in pairwise(cuts)] if len(cuts) > 2 else [None]
@@ -78,12 +79,12 @@ def content(path: Path, stretch: Stretch | None) -> Iterator[bytes]:
             yield f"{text.parent.name} {len(review)} ".encode() + review
         return
     start, stop = (stretch.start, stretch.stop) if stretch else (0, path.stat().st_size)
-    with path.open("rb") as file:
+    with opened(path) as file:
         if stretch:
             head = file.read(HEAD)
             yield f"{min(start, 1)}".encode() + head
             if head.startswith(b"PAR1"):
-                metadata = pq.read_metadata(path)
+                metadata = pq.read_metadata(file)
                 yield str(metadata.schema).partition("\n")[2].encode()  # without an address in memory
                 groups = [metadata.row_group(group) for group in stretch]
                 columns = [group.column(column) for group in groups for column in range(metadata.num_columns)]

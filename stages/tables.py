@@ -16,7 +16,7 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stages.addresses import opened
 from stages.console import UserError, one_line
 from stages.encoding.tokenizers import LONGEST
 from stages.layout import Layout
@@ -64,7 +65,7 @@ def read(path: Path, layout: Layout, stretch: Stretch | None = None) -> Iterator
     """
     if has_classes(path):
         for file in texts(path, stretch):
-            with errors(file, layout), file.open("rb") as content:
+            with errors(file, layout), opened(file) as content:
                 yield check(str(file), 0, decoded(content, layout).read(), file.parent.name)
         layout.refuse_slices(path)
         return
@@ -94,25 +95,26 @@ def errors(file: object, layout: Layout) -> Iterator[None]:
 @contextmanager
 def _unpacked(path: Path) -> Iterator[BinaryIO]:
     """Open a file, and unpack it if it is packed."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(6)
         file.seek(0)
         unpack: Any = next((each for mark, each in PACKED.items() if start.startswith(mark)), nullcontext)
-        with unpack(file) as content:
+        with unpack(file, path) if unpack is _only_member else unpack(file) as content:
             yield content
 
 
-def _only_member(file: BinaryIO) -> Any:
+def _only_member(file: BinaryIO, path: Path) -> Any:
     """Open the only file in a zip archive."""
     archive = zipfile.ZipFile(file)
     names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
     if len(names) != 1:
         remedy = "save the sheet as CSV" if "xl/workbook.xml" in names else "unpack it, and name the folder"
-        raise UserError(f"{file.name} has {len(names)} files in it; expected one: {remedy}")
+        raise UserError(f"{path} has {len(names)} files in it; expected one: {remedy}")
     return archive.open(names[0])
 
 
-PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open, b"PK\3\4": _only_member}
+PACKED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+PACKED[b"PK\3\4"] = _only_member
 """How packed files start, and what opens them."""
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages import stretches, tables, workers
+from stages.addresses import place
 from stages.console import UserError, one_line, say
 from stages.contracts.reviews import OwnReviews
 from stages.download import encoder
@@ -84,9 +85,9 @@ def load(settings: Files, tokenizer: TokenizerName) -> Corpus:
 
 def _paths(settings: Files) -> tuple[list[Path], list[Path]]:
     """The files for training, and those for testing, if there are any."""
-    folder = Path(settings.folder)
+    folder = place(settings.folder)
     if settings.test is None and isinstance(settings.train, str):  # an unpacked aclImdb
-        splits = [folder / settings.train / split for split in ("train", "test")]
+        splits = [folder.joinpath(*Path(settings.train).parts, split) for split in ("train", "test")]
         if all(map(tables.has_classes, splits)):
             return splits[:1], splits[1:]
     return _find(folder, settings.train, "train"), _find(folder, settings.test or [], "test")
@@ -96,7 +97,7 @@ def _find(folder: Path, names: str | Sequence[str], key: str) -> list[Path]:
     """What names of files, folders and patterns stand for, in the order of the names."""
     found: set[Path] = set()
     for name in [names] if isinstance(names, str) else names:
-        path = folder / name
+        path = folder.joinpath(*Path(name).parts)  # without a dot, which an address would keep
         if path.is_dir() and not tables.has_classes(path):
             matches = [each for each in path.iterdir() if each.name.lower().endswith(_SUFFIXES)]
         else:
@@ -146,7 +147,7 @@ def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) 
     """Tokenize files, on all cores."""
     layout = Layout(settings.text, settings.label, settings.columns, settings.encoding, settings.slices)
     units = [_Stretch(path, layout, stretch) for path in paths for stretch in stretches.cut(path, layout, _STRETCH)]
-    size = sum(map(_size, paths))
+    folder, size = place(settings.folder), sum(map(_size, paths))
     tokenized = workers.run(_attempt, tasks(units, tokenizer), size, "reading", units)
     found: list[_Read] = []
     for path, each in groupby(zip(units, tokenized, strict=True), lambda pair: pair[0].path):
@@ -158,7 +159,7 @@ def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) 
         for unit, tokens in pairs:
             assert isinstance(tokens, Tokens)  # noqa: S101
             files = [path] if not tables.has_classes(path) else tables.texts(path, unit.stretch)
-            names = [file.relative_to(settings.folder).as_posix() for file in files]
+            names = [file.relative_to(folder).as_posix() for file in files]
             found.append(_Read(tokens, encoder.Origin(names, row), _size(path) // len(pairs)))
             row += tokens.rows
     return found
@@ -181,9 +182,10 @@ def _tell_bad_rows(settings: Files, units: Sequence[_Read]) -> int:
     """Say how many rows could not be used; an error, unless they are to be left out."""
     bad_rows = sum(unit.tokens.bad_rows for unit in units)
     if bad_rows:
+        folder = place(settings.folder)
         first = [
             Row(
-                str(Path(settings.folder, unit.origin.files[bad.place])),
+                str(folder / unit.origin.files[bad.place]),
                 "",
                 number=bad.number and bad.number + unit.origin.row,
                 problem=bad.problem,

@@ -38,7 +38,7 @@ _MOST_LABELS = 1000
 """Different labels: a column with more holds something else."""
 _SHOWN = 5
 """Bad rows that are named."""
-_CODE = ("layout", "rows", "stretches", "tables", "encoding/tokenizers", "download/tokens")
+_CODE = ("addresses", "layout", "rows", "stretches", "tables", "encoding/tokenizers", "download/tokens")
 """The modules that make tokens from bytes."""
 _DAMAGE = (OSError, ValueError, KeyError, IndexError, pa.ArrowException)
 
