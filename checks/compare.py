@@ -31,6 +31,7 @@ from stages.console import UserError, one_line
 from stages.contracts.reviews import read_some_reviews, read_vocabulary
 from stages.evaluate import bootstrap, report
 from stages.evaluate.results import METRICS, PREDICTIONS, SLICES
+from stages.evaluate.slices import FEW
 from stages.inference import losses
 from stages.params import PARAMS
 from stages.storage import atomic_write
@@ -184,15 +185,15 @@ def difference_intervals(before: Run, after: Run) -> dict[str, bootstrap.Interva
 
 
 def slice_rows(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the slices that both runs have, those that lost most first and unsure ones last.
+    """Return the slices that both runs have, those that lost most first and those with few rows last.
 
-    `apart` says whether the two intervals of the accuracy do not overlap.
+    `apart` says whether the two intervals of the accuracy do not overlap, `enough` whether both runs have enough rows.
     """
     both = before.add_suffix("_before").join(after.add_suffix("_after"), how="inner").reset_index()
     both["difference"] = both["accuracy_after"] - both["accuracy_before"]
     both["apart"] = (both["low_after"] > both["high_before"]) | (both["high_after"] < both["low_before"])
-    both["sure"] = both[["sure_before", "sure_after"]].min(axis="columns")
-    both = both.sort_values(["sure", "difference"], ascending=[False, True], kind="stable")
+    both["enough"] = both[["rows_before", "rows_after"]].min(axis="columns") >= FEW
+    both = both.sort_values(["enough", "difference"], ascending=[False, True], kind="stable")
     return [{str(name): value for name, value in row.items()} for row in both.to_dict("records")]
 
 

@@ -58,7 +58,7 @@ def main() -> None:
     *drawings, sliced = [report.drawing(chart, figures.svg(chart)) for chart in all_charts]
     shown = examples.find_examples(sentiment, labels, probabilities, above, details)
     top_words = examples.find_top_words(sentiment)
-    results.write_report(report.render(summary, settings, drawings, sliced, top_words, shown))
+    results.write_report(report.render(summary, settings, source.tokenizer, drawings, sliced, top_words, shown))
     results.write_try_page(try_page.render(model.read_model(columns), sentiment, columns, source.name, above))
     console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.SLICES}, {results.PLOTS}, {results.FIGURES}")
     console.say(f"-> {results.REPORT}, {results.TRY_PAGE}: open them in a browser")
