@@ -30,6 +30,7 @@ from stages import console
 from stages.console import UserError, one_line
 from stages.contracts.reviews import read_some_reviews, read_vocabulary
 from stages.evaluate import bootstrap, report
+from stages.evaluate.charts import by_confidence
 from stages.evaluate.results import METRICS, PREDICTIONS, SLICES
 from stages.evaluate.slices import FEW
 from stages.inference import losses
@@ -185,15 +186,17 @@ def difference_intervals(before: Run, after: Run) -> dict[str, bootstrap.Interva
 
 
 def slice_rows(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the slices that both runs have, those that lost most first and those with few rows last.
+    """Return the slices that both runs have, those that lost most first.
 
+    Slices with few rows come after the others, and those by confidence, which hold other rows in each run, come last.
     `apart` says whether the two intervals of the accuracy do not overlap, `enough` whether both runs have enough rows.
     """
     both = before.add_suffix("_before").join(after.add_suffix("_after"), how="inner").reset_index()
     both["difference"] = both["accuracy_after"] - both["accuracy_before"]
     both["apart"] = (both["low_after"] > both["high_before"]) | (both["high_after"] < both["low_before"])
     both["enough"] = both[["rows_before", "rows_after"]].min(axis="columns") >= FEW
-    both = both.sort_values(["enough", "difference"], ascending=[False, True], kind="stable")
+    both["by_confidence"] = by_confidence(both)
+    both = both.sort_values(["by_confidence", "enough", "difference"], ascending=[True, False, True], kind="stable")
     return [{str(name): value for name, value in row.items()} for row in both.to_dict("records")]
 
 

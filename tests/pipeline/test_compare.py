@@ -60,7 +60,7 @@ def test_the_page_says_what_follows_from_the_two_files_of_predictions(two_runs: 
     assert text.count("<article") == min(fixed, 10) + min(broken, 10)
     verdicts = re.findall(
         r'<tr><th scope="row">([^<]+)</th>(?:<td class="number">.*?</td>){2}<td class="number">(\S+?)<br>'
-        r'<span class="quiet">(\S+) to (\S+)</span></td><td>(\w+)</td>',
+        r'<span class="quiet">(\S+) to (\S+)</span><br>(\w+)</td>',
         text,
     )
     names = json.loads(clone.read("results/metrics.json"))["test"]
