@@ -13,17 +13,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import stretches, tables, workers
-from stages.addresses import place
+from stages import workers
 from stages.console import UserError, one_line, say
 from stages.contracts.reviews import OwnReviews
 from stages.download import encoder
 from stages.download.corpus import Corpus
 from stages.download.tokens import Task, Tokens, tasks, tokenize
 from stages.encoding import TokenizerName
-from stages.layout import Layout
 from stages.params import Files, holdout_that_fits
-from stages.rows import Row, normalize_label
+from stages.tables import reader, stretches
+from stages.tables.addresses import place
+from stages.tables.layout import Layout
+from stages.tables.rows import Row, normalize_label
 
 _UNDERSTOOD = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
 _CLASSES = ("negative", "positive")
@@ -88,7 +89,7 @@ def _paths(settings: Files) -> tuple[list[Path], list[Path]]:
     folder = place(settings.folder)
     if settings.test is None and isinstance(settings.train, str):  # an unpacked aclImdb
         splits = [folder.joinpath(*Path(settings.train).parts, split) for split in ("train", "test")]
-        if all(map(tables.has_classes, splits)):
+        if all(map(reader.has_classes, splits)):
             return splits[:1], splits[1:]
     return _find(folder, settings.train, "train"), _find(folder, settings.test or [], "test")
 
@@ -98,7 +99,7 @@ def _find(folder: Path, names: str | Sequence[str], key: str) -> list[Path]:
     found: set[Path] = set()
     for name in [names] if isinstance(names, str) else names:
         path = folder.joinpath(*Path(name).parts)  # without a dot, which an address would keep
-        if path.is_dir() and not tables.has_classes(path):
+        if path.is_dir() and not reader.has_classes(path):
             matches = [each for each in path.iterdir() if each.name.lower().endswith(_SUFFIXES)]
         else:
             matches = [path] if path.exists() else list(folder.glob(name))
@@ -120,7 +121,7 @@ class _Stretch:
 
     path: Path
     layout: Layout
-    stretch: tables.Stretch | None
+    stretch: reader.Stretch | None
 
     def __str__(self) -> str:
         return f"{self.path}, from {self.stretch.start:,} on" if self.stretch else str(self.path)
@@ -132,7 +133,7 @@ class _Stretch:
         return repr(self.layout)
 
     def rows(self) -> Iterator[Row]:
-        return tables.read(self.path, self.layout, self.stretch)
+        return reader.read(self.path, self.layout, self.stretch)
 
 
 class _Read(NamedTuple):
@@ -158,7 +159,7 @@ def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) 
         row = 0
         for unit, tokens in pairs:
             assert isinstance(tokens, Tokens)  # noqa: S101
-            files = [path] if not tables.has_classes(path) else tables.texts(path, unit.stretch)
+            files = [path] if not reader.has_classes(path) else reader.texts(path, unit.stretch)
             names = [file.relative_to(folder).as_posix() for file in files]
             found.append(_Read(tokens, encoder.Origin(names, row), _size(path) // len(pairs)))
             row += tokens.rows
@@ -167,7 +168,7 @@ def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) 
 
 def _size(path: Path) -> int:
     """The bytes of a file; for a folder of texts, about."""
-    return 1000 * len(tables.texts(path)) if tables.has_classes(path) else path.stat().st_size
+    return 1000 * len(reader.texts(path)) if reader.has_classes(path) else path.stat().st_size
 
 
 def _attempt(task: Task) -> Tokens | UserError:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from stages.console import UserError, one_line
 from stages.download import fetch
 from stages.encoding import TokenizerName, tokenizers
-from stages.rows import Row
+from stages.tables.rows import Row
 
 _HEADER = 64
 """Bytes before the Arrow file: its CRC-32, and zeros up to where Arrow aligns its buffers."""
@@ -38,8 +38,6 @@ _MOST_LABELS = 1000
 """Different labels: a column with more holds something else."""
 _SHOWN = 5
 """Bad rows that are named."""
-_CODE = ("addresses", "layout", "rows", "stretches", "tables", "encoding/tokenizers", "download/tokens")
-"""The modules that make tokens from bytes."""
 _DAMAGE = (OSError, ValueError, KeyError, IndexError, pa.ArrowException)
 
 
@@ -125,9 +123,15 @@ def _code() -> str:
     digest = hashlib.sha256(
         f"{sys.version_info[:2]} {unicodedata.unidata_version} {version('pandas')} {pa.__version__}".encode()
     )
-    for module in _CODE:
-        digest.update(Path(__file__).parents[1].joinpath(f"{module}.py").read_bytes())
+    for path in code():
+        digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def code() -> list[Path]:
+    """Return the modules that make tokens from bytes."""
+    stages = Path(__file__).parents[1]
+    return [*sorted((stages / "tables").glob("*.py")), stages / "encoding/tokenizers.py", Path(__file__)]
 
 
 class _Rows:

@@ -22,7 +22,7 @@ from stages import console
 
 if TYPE_CHECKING:
     from stages.predict.model import Answer
-    from stages.rows import Row
+    from stages.tables.rows import Row
 
     _Row = TypeVar("_Row", Row, Answer)
 
@@ -99,14 +99,14 @@ def main(
     from stages.contracts.model import MODEL_COLUMNS
     from stages.encoding.tokenizers import TOKENIZERS
     from stages.predict import model, show
-    from stages.rows import check, lines
+    from stages.tables.rows import check, lines
 
     are_lines = not texts and (file in (None, _STANDARD_INPUT) or Path(str(file)).suffix.lower() == ".txt")
     tokenizer = TOKENIZERS[read_columns(models / MODEL_COLUMNS.name).tokenizer]
     rows: Iterable[Row]
     if file and file != _STANDARD_INPUT:
-        from stages.layout import Layout
         from stages.predict import stretches
+        from stages.tables.layout import Layout
 
         layout = Layout(column, None, columns, encoding, parts=("text",), setting="--{}")
         answers = stretches.answers(models, file, layout, explain=explain)
@@ -136,7 +136,7 @@ def main(
 
 def _usable(rows: "Iterable[_Row]", bad_rows: str, *, are_lines: bool) -> "Iterator[_Row]":
     """Yield the rows with a text. Other rows are an error or, like blank lines, are left out and counted."""
-    from stages.rows import BLANK
+    from stages.tables.rows import BLANK
 
     left_out = 0
     for row in rows:

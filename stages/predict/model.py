@@ -18,7 +18,7 @@ from stages.inference import network
 from stages.inference.attribution import leave_one_out
 
 if TYPE_CHECKING:
-    from stages.rows import Row
+    from stages.tables.rows import Row
 
 _ROWS, _CHARACTERS = 2048, 1 << 22
 """The number of reviews and of characters that are predicted at a time, to bound memory."""

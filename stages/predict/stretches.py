@@ -6,12 +6,13 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from stages import stretches, tables, workers
+from stages import workers
 from stages.console import UserError
 from stages.contracts.model import MODEL
-from stages.layout import Layout
 from stages.predict.model import Answer, Model, read_model
-from stages.rows import Row
+from stages.tables import reader, stretches
+from stages.tables.layout import Layout
+from stages.tables.rows import Row
 
 _STRETCH = 4 << 20
 """Bytes that are predicted at a time, by one process."""
@@ -25,7 +26,7 @@ class _Task(NamedTuple):
     """When the model was written, so that a worker does not use the one before."""
     file: Path
     layout: Layout
-    stretch: tables.Stretch
+    stretch: reader.Stretch
     explain: bool
 
 
@@ -43,7 +44,7 @@ def answers(models: Path, file: Path, layout: Layout, *, explain: bool) -> Itera
         done += 1
     else:
         return
-    yield from read_model(models).answers(islice(tables.read(file, layout), done, None), explain=explain)
+    yield from read_model(models).answers(islice(reader.read(file, layout), done, None), explain=explain)
 
 
 def _in_parallel(models: Path, file: Path, layout: Layout, *, explain: bool) -> Iterator[Answer | None]:
@@ -70,7 +71,7 @@ def _in_parallel(models: Path, file: Path, layout: Layout, *, explain: bool) -> 
 
 def _predict(task: _Task) -> list[Answer] | UserError:
     try:
-        rows = list(tables.read(task.file, task.layout, task.stretch))
+        rows = list(reader.read(task.file, task.layout, task.stretch))
     except UserError as error:
         return error
     return list(_kept_model(task.models, task.stamp).answers(rows, explain=task.explain))

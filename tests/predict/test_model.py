@@ -17,7 +17,7 @@ from stages.contracts.model import MODEL, MODEL_COLUMNS, read_threshold, write_m
 from stages.encoding import vocabulary
 from stages.inference.network import read
 from stages.predict.model import Model
-from stages.rows import Row
+from stages.tables.rows import Row
 from tests.conftest import all_features, run_stage, write_params
 from tests.predict.conftest import COLUMNS, WORDS, build, made_up
 

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages import stretches, tables
 from stages.console import UserError
 from stages.encoding import tokenizers as text
-from stages.layout import Layout
-from stages.rows import Row, lines, normalize_label
+from stages.tables import reader, stretches
+from stages.tables.layout import Layout
+from stages.tables.rows import Row, lines, normalize_label
 
 REVIEWS = pd.DataFrame(
     {
@@ -61,7 +61,7 @@ def read(content: str | bytes = b"", name: str = "a.csv", **layout: Any) -> list
     """The rows of a file with this content, or of one that is there."""
     if content:
         Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(tables.read(Path(name), Layout(**layout)))
+    return list(reader.read(Path(name), Layout(**layout)))
 
 
 @pytest.fixture(autouse=True)
@@ -85,8 +85,8 @@ def test_stretches_have_the_rows_of_the_whole(writer: str) -> None:
     WRITERS[writer](REVIEWS, "reviews")
     path, layout = Path("reviews"), Layout()
     cut = stretches.cut(path, layout, 4000)
-    parts = [list(tables.read(path, layout, stretch)) for stretch in cut]
-    assert [row[1:3] for part in parts for row in part] == [row[1:3] for row in tables.read(path, layout)]
+    parts = [list(reader.read(path, layout, stretch)) for stretch in cut]
+    assert [row[1:3] for part in parts for row in part] == [row[1:3] for row in reader.read(path, layout)]
     assert [row.number for row in parts[-1]] == list(range(1, len(parts[-1]) + 1))
     kinds = "comma|tab.*|semicolon|pipe.*|UTF-8.*|JSON lines|Polars CSV|Polars JSON lines"
     assert (len(cut) > 5) == bool(re.fullmatch(kinds, writer))
@@ -112,8 +112,8 @@ def test_a_quotation_mark_without_its_other_half_does_not_keep_the_rest_in_one_p
     )
     cut = stretches.cut(Path("a.csv"), Layout(), 1000)
     assert len(cut) > 8
-    rows = [row for each in cut for row in tables.read(Path("a.csv"), Layout(), each)]
-    assert [row.text for row in rows] == [row.text for row in tables.read(Path("a.csv"), Layout())]
+    rows = [row for each in cut for row in reader.read(Path("a.csv"), Layout(), each)]
+    assert [row.text for row in rows] == [row.text for row in reader.read(Path("a.csv"), Layout())]
     Path("a.csv").write_text("text,label\r" + "fine,1\r" * 1000)  # no line feed, nowhere to cut
     assert stretches.cut(Path("a.csv"), Layout(), 1000) == [None]
 
@@ -121,7 +121,7 @@ def test_a_quotation_mark_without_its_other_half_does_not_keep_the_rest_in_one_p
 def test_a_byte_order_mark_counts_for_all_stretches() -> None:
     path, layout = Path("a.csv"), Layout(encoding="cp1252")
     path.write_text("text,label\n" + "café,1\n" * 1000, encoding="utf-8-sig")
-    rows = [row.text for each in stretches.cut(path, layout, 1000) for row in tables.read(path, layout, each)]
+    rows = [row.text for each in stretches.cut(path, layout, 1000) for row in reader.read(path, layout, each)]
     assert rows == ["café"] * 1000
 
 

@@ -25,11 +25,11 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.addresses import opened
 from stages.console import UserError, one_line
 from stages.encoding.tokenizers import LONGEST
-from stages.layout import Layout
-from stages.rows import EXTRA, Row, check, not_decoded
+from stages.tables.addresses import opened
+from stages.tables.layout import Layout
+from stages.tables.rows import EXTRA, Row, check, not_decoded
 
 _ROWS, _PARQUET_ROWS = 1000, 4
 """Rows that are read at a time: few of Parquet, where a small file may hold a long text many times."""

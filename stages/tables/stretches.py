@@ -1,4 +1,4 @@
-"""Cut large files into stretches that `tables.read` reads one by one, and get the bytes of each for its hash."""
+"""Cut large files into stretches that `reader.read` reads one by one, and get the bytes of each for its hash."""
 
 import codecs
 import re
@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 import pyarrow.parquet as pq
 
-from stages.addresses import opened
 from stages.encoding.tokenizers import LONGEST
-from stages.layout import Layout
-from stages.tables import HEAD, PACKED, Stretch, decoded, errors, has_classes, is_one_value, texts
+from stages.tables.addresses import opened
+from stages.tables.layout import Layout
+from stages.tables.reader import HEAD, PACKED, Stretch, decoded, errors, has_classes, is_one_value, texts
 
 
 def cut(path: Path, layout: Layout, size: int) -> list[Stretch | None]:
@@ -72,7 +72,7 @@ def _cuts_between_lines(file: BinaryIO, layout: Layout, size: int) -> list[int]:
 
 
 def content(path: Path, stretch: Stretch | None) -> Iterator[bytes]:
-    """Yield the bytes that `tables.read` reads. The file's head comes before a stretch: it decides how to read it."""
+    """Yield the bytes that `reader.read` reads. The file's head comes before a stretch: it decides how to read it."""
     if has_classes(path):
         for text in texts(path, stretch):
             review = text.read_bytes()
