@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install .venv committed repro report plots compare audit bench bench-scale bench-predict ladder caching \
+.PHONY: help install .venv committed repro report plots compare audit bench bench-scale bench-predict bench-read ladder caching \
   test test-all fuzz verify kills old-keras lint format lock ci
 
 help:  ## List the targets
@@ -68,6 +68,11 @@ bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 
 bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: benchmarks/predict.md
 	@$(BIN)/python -m benchmarks.predict
+
+bench-read: install  ## Time `download` and `predict` on own reviews, on one core and on all: benchmarks/workers.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group bench
+	@$(BIN)/python -m benchmarks.workers
 
 ladder: install  ## Run the steps from the reference run to the best model: docs/experiments.md (ten minutes)
 	@$(BIN)/python -m benchmarks.ladder

@@ -1,24 +1,24 @@
-"""Measure what workers, and tokens that are kept, save: `python -m benchmarks.workers` prints a table.
+"""Measure what workers save, and tokens that are kept: `make bench-read` writes workers.md.
 
 It writes a CSV of reviews of 240 words, whole and in 20 files, to a temporary folder: 3.5 kB a review, and as much
-again for what is kept. Each round runs everything once, one after the other; the table shows medians and ratios
-of seconds within a round. `--models` names a folder with a model, for `predict`. fastText takes part if installed.
+again for what is kept. Each round runs everything once, one after the other. `predict` uses the model in models/, and
+fastText takes part if it is installed.
 """
 
 import argparse
 import shutil
-import statistics
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from benchmarks import measure, read
-from stages.console import UserError
 
+PAGE = Path(__file__).with_suffix(".md")
 FILES, WORDS = 20, 200_000
 """Files; different words in all of them, about as many as in 100,000 of IMDB's reviews."""
 PEER = """
@@ -66,7 +66,7 @@ def split(path: Path, folder: Path) -> None:
         (folder / f"{number:02}.csv").write_bytes(header + b"".join(rows[number::FILES]))
 
 
-def one_round(folder: Path, models: Path | None) -> Iterator[tuple[str, measure.Measured]]:
+def one_round(folder: Path) -> Iterator[tuple[str, measure.Measured]]:
     """Run everything once. Yield what each run is called, and what it took."""
     cache, parts = folder / "cache", folder / "parts"
 
@@ -86,23 +86,44 @@ def one_round(folder: Path, models: Path | None) -> Iterator[tuple[str, measure.
     with (parts / "07.csv").open("a") as file:
         file.write("one more,pos\n")
     yield "20 files, one changed", download("parts", "keras", "", cold=False)
-    if models:
-        predict = [sys.executable, "-m", "stages.predict", "--models", str(models), "--file", "reviews.csv"]
-        yield "predict, one process", measure.process(predict, folder, {"MULTIHOT_WORKERS": "1"})
-        yield "predict, all cores", measure.process(predict, folder, {"MULTIHOT_WORKERS": ""})
-        try:
-            run = measure.process([sys.executable, "-c", FASTTEXT, "reviews.csv"], folder)
-        except UserError:  # fastText is not installed
-            return
+    models = str(measure.ROOT / "models")
+    predict = [sys.executable, "-m", "stages.predict", "--models", models, "--file", "reviews.csv"]
+    yield "predict, one process", measure.process(predict, folder, {"MULTIHOT_WORKERS": "1"})
+    yield "predict, all cores", measure.process(predict, folder, {"MULTIHOT_WORKERS": ""})
+    if find_spec("fasttext"):
+        run = measure.process([sys.executable, "-c", FASTTEXT, "reviews.csv"], folder)
         yield "fastText's predict", measure.Measured(float(run.lines[-1][1]), run.peak_bytes, [])
 
 
+def page(machine: str, rows: int, rounds: int, seconds: Mapping[str, list[float]], peaks: Mapping[str, int]) -> str:
+    """Return the content of workers.md: times and peaks by run, and ratios of seconds within a round."""
+    import pandas as pd
+
+    from benchmarks import table
+
+    runs = [[name, table.spread(each, ".1f"), f"{peaks[name] / 1e6:,.0f}"] for name, each in seconds.items()]
+    ratios = [
+        [f"{name} / {other}", table.spread([a / b for a, b in zip(seconds[name], seconds[other], strict=True)], ".2f")]
+        for name, other in RATIOS
+        if seconds.get(name) and seconds.get(other)
+    ]
+    return "\n".join([
+        "# Own reviews on all cores\n\n`make bench-read` wrote this page.\n",
+        f"{machine}\n",
+        f"`download` and `predict --file` on a CSV of {rows:,} reviews of {read.WORDS} words.\n",
+        table.markdown(pd.DataFrame(runs, columns=["", "seconds", "peak MB of a process"])),
+        table.markdown(pd.DataFrame(ratios, columns=["ratio", "within a round"])),
+        '"kept" means that the tokens of all units are in the cache folder. `CountVectorizer` reads the file with\n'
+        "pandas and takes the 10,000 most frequent words. fastText's time is that of its call, on one core, for\n"
+        f"texts in memory. Rounds: {rounds}. Each cell is the median (range), and the memory is the maximum.\n",
+    ])  # fmt: skip
+
+
 def main() -> None:
-    """Measure, and print the tables."""
+    """Run the benchmark, and write workers.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=200_000, help="reviews (default: 200,000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often everything runs (default: 3)")
-    parser.add_argument("--models", type=Path, help="a folder with a model")
     arguments = parser.parse_args()
     seconds: defaultdict[str, list[float]] = defaultdict(list)
     peaks: defaultdict[str, int] = defaultdict(int)
@@ -110,21 +131,16 @@ def main() -> None:
         folder = Path(temporary)
         read.write_reviews(folder / "reviews.csv", arguments.rows, WORDS)
         split(folder / "reviews.csv", folder / "parts")
-        models = arguments.models and arguments.models.resolve()
         for _ in range(arguments.rounds):
-            for name, run in one_round(folder, models):
+            for name, run in one_round(folder):
                 seconds[name].append(run.seconds)
                 peaks[name] = max(peaks[name], run.peak_bytes)
                 print(f"{name}: {run.seconds:.1f} s, {run.peak_bytes / 1e6:,.0f} MB", flush=True)
-    print(f"\n{arguments.rows:,} reviews, {arguments.rounds} rounds\n")
-    print("| | seconds | peak MB of a process |\n| --- | --- | --- |")
-    for name, each in seconds.items():
-        print(f"| {name} | {statistics.median(each):.1f} | {peaks[name] / 1e6:,.0f} |")
-    print("\n| ratio | |\n| --- | --- |")
-    for name, other in RATIOS:
-        if seconds[name] and seconds[other]:
-            ratio = statistics.median(a / b for a, b in zip(seconds[name], seconds[other], strict=True))
-            print(f"| {name} / {other} | {ratio:.2f} |")
+    from benchmarks import reference
+
+    text = page(reference.machine(), arguments.rows, arguments.rounds, seconds, peaks)
+    PAGE.write_text(text, encoding="utf-8")
+    print(f"-> benchmarks/{PAGE.name}")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 Reads   results/ and params.yaml, here and in the revision (from git and DVC's cache), and the words in data/raw
 Writes  dvc_plots/compare.html
 
-The page shows the metrics with their intervals, whether the two networks differ (McNemar's test on the answers for the
-same test reviews), the reviews that changed sides, the slices, and the parameters that differ. `make compare` runs it.
+The page shows whether the two networks differ (McNemar's test on the answers for the same test reviews), the metrics
+and their differences with intervals, the reviews that changed sides, the slices, and the parameters that differ.
+`make compare` runs it.
 """
 
 import io
@@ -28,8 +29,11 @@ from checks.caching import parameters
 from stages import console
 from stages.console import UserError, one_line
 from stages.contracts.reviews import read_some_reviews, read_vocabulary
-from stages.evaluate import report
+from stages.evaluate import bootstrap, report
+from stages.evaluate.charts import by_confidence
 from stages.evaluate.results import METRICS, PREDICTIONS, SLICES
+from stages.evaluate.slices import FEW
+from stages.inference import losses
 from stages.params import PARAMS
 from stages.storage import atomic_write
 
@@ -38,6 +42,8 @@ SHOWN = 10
 """The number of reviews shown that are right only now, and of those that were right only before."""
 LEVEL = 0.05
 """Two networks differ if the p-value of McNemar's test is below it."""
+_ROUNDED = 2e-6
+"""How far a metric of metrics.json, which has six decimals, may be from that of the predictions."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,15 @@ class Run:
     """By name. None if DVC's cache does not hold them, or the run is older than they are."""
 
     @property
+    def threshold(self) -> float:
+        """A review with a higher probability is predicted positive."""
+        threshold: float = self.metrics.get("threshold", 0.5)
+        return threshold
+
+    @property
     def right(self) -> NDArray[np.bool_]:
         """Whether each answer is right, (rows,)."""
-        threshold = self.metrics.get("threshold", 0.5)
-        positive = self.predictions["probability"].to_numpy() > threshold
+        positive = self.predictions["probability"].to_numpy() > self.threshold
         right: NDArray[np.bool_] = positive == (self.predictions["label"].to_numpy() == 1)
         return right
 
@@ -136,26 +147,56 @@ def _slices(revision: str | None) -> pd.DataFrame | None:
 
 
 def metric_rows(before: Run, after: Run) -> list[dict[str, Any]]:
-    """Return a row per metric: its values, their intervals, and the difference where both runs have it."""
+    """Return a row per metric: its values, their intervals, and the difference where both runs have it.
+
+    `range` is the interval of the difference, if the two runs have the same test reviews.
+    """
+    ranges = difference_intervals(before, after) if same_reviews(before, after) else {}
     rows = []
     for name in dict.fromkeys([*after.metrics["test"], *before.metrics["test"]]):
         values = [run.metrics["test"].get(name) for run in (before, after)]
         intervals = [run.metrics.get("test_interval", {}).get(name) for run in (before, after)]
         difference = None if None in values else values[1] - values[0]
-        rows.append({"name": name, "values": values, "intervals": intervals, "difference": difference})
+        rows.append(
+            {
+                "name": name,
+                "values": values,
+                "intervals": intervals,
+                "difference": difference,
+                "range": ranges.get(name),
+            }
+        )
     return rows
 
 
-def slice_rows(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the slices that both runs have, those that lost most first and unsure ones last.
+def difference_intervals(before: Run, after: Run) -> dict[str, bootstrap.Interval]:
+    """Return the interval of the difference of each metric that the predictions give in both runs.
 
-    `apart` says whether the two intervals of the accuracy do not overlap.
+    Of the losses, this holds for binary cross-entropy alone: a run does not keep the loss of each row.
+    """
+    both, known = [], []
+    for run in (before, after):
+        labels, probabilities = run.predictions["label"].to_numpy(), run.predictions["probability"].to_numpy()
+        loss = losses.per_row("binary_crossentropy", labels, probabilities)
+        sums = bootstrap.Sums(loss, labels, probabilities, run.threshold)
+        both.append(sums)
+        metrics, stored = sums.measure(np.ones(len(labels))), run.metrics["test"]
+        known.append({name for name in metrics if abs(metrics[name] - stored.get(name, np.nan)) < _ROUNDED})
+    return {name: ends for name, ends in bootstrap.differences(*both).items() if name in set.intersection(*known)}
+
+
+def slice_rows(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the slices that both runs have, those that lost most first.
+
+    Slices with few rows come after the others, and those by confidence, which hold other rows in each run, come last.
+    `apart` says whether the two intervals of the accuracy do not overlap, `enough` whether both runs have enough rows.
     """
     both = before.add_suffix("_before").join(after.add_suffix("_after"), how="inner").reset_index()
     both["difference"] = both["accuracy_after"] - both["accuracy_before"]
     both["apart"] = (both["low_after"] > both["high_before"]) | (both["high_after"] < both["low_before"])
-    both["sure"] = both[["sure_before", "sure_after"]].min(axis="columns")
-    both = both.sort_values(["sure", "difference"], ascending=[False, True], kind="stable")
+    both["enough"] = both[["rows_before", "rows_after"]].min(axis="columns") >= FEW
+    both["by_confidence"] = by_confidence(both)
+    both = both.sort_values(["by_confidence", "enough", "difference"], ascending=[True, False, True], kind="stable")
     return [{str(name): value for name, value in row.items()} for row in both.to_dict("records")]
 
 

@@ -1,5 +1,6 @@
 """A sandbox in which stages are killed: its states before each stage, its runs, and what a run leaves behind."""
 
+import csv
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ from checks import clones
 
 GROWING = "results/history.csv"
 """`train` writes this output after each epoch. A killed run leaves the epochs so far."""
+PROGRESS = "results/progress.json"
+"""`train` writes this output after each epoch, too. It holds the last one."""
 
 _POLL_SECONDS = 0.0001
 _TIMEOUT_SECONDS = 300
@@ -220,15 +223,23 @@ class Sandbox:
         return any(place.parent.glob(f".{place.name}.partial*"))
 
     def incomplete_outputs(self, stage: str) -> list[str]:
-        """Return what is wrong with the outputs of a stage that exist: all but `GROWING` have to be complete."""
+        """Return what is wrong with the outputs of a stage that exist: all but the two of an epoch are complete."""
         found, lines = self._files(), []
         for output in self.outputs[stage]:
             if output == GROWING and output in found:
                 is_start = self._history.startswith((self.project / output).read_bytes())
                 lines += [] if is_start else [f"{output} is not the start of the complete one"]
+            elif output == PROGRESS and output in found:
+                lines += [] if self._is_epoch(output) else [f"{output} is of no epoch of the history"]
             elif output in found:
                 lines += _differences(_under(output, self._expected), _under(output, found))
         return lines
+
+    def _is_epoch(self, output: str) -> bool:
+        """Return whether an output holds values of one epoch of the complete history."""
+        values = json.loads((self.project / output).read_bytes())
+        epochs = csv.DictReader(self._history.decode().splitlines())
+        return any(values == {name: float(epoch[name]) for name in values} for epoch in epochs)
 
     def stage_stderr(self) -> str:
         """Return what the last stage wrote to its standard error."""

@@ -45,13 +45,13 @@ def print_metrics(revision: str, options: list[str]) -> None:
     """Print the metrics and, if the revision has metrics of the same source, the changes since the revision."""
     now, before = source(METRICS.read_text("utf-8")), source(committed(revision))
     if now == before:
-        dvc("metrics", "diff", "--all", *options, revision)
+        dvc("metrics", "diff", "--all", *options, revision, "--targets", str(METRICS))
         return
     if before:
         console.say(
             f"{revision[:12]} has metrics of the source {before}, and these are of {now}: they are not compared.\n"
         )
-    dvc("metrics", "show", *options)
+    dvc("metrics", "show", *options, str(METRICS))
 
 
 def committed(revision: str) -> str:

@@ -4,7 +4,8 @@ DVC hashes the dependencies of a stage after its command has ended. If you edit 
 edited input as what the outputs were made from, and keep the wrong result in its run cache. So a stage notes its
 dependencies when it starts, and compares them before it puts an output in place and when it ends.
 
-A file has changed if its size, modification time or inode has. A parameter has changed if its value has.
+A file has changed if its size, modification time or inode has; one at an address, if fsspec's details of it have. A
+parameter has changed if its value has.
 """
 
 import atexit
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PIPELINE = Path("dvc.yaml")
-_Files = dict[str, tuple[int, int, int]]
-"""The size, modification time and inode of each file."""
+_Files = dict[str, object]
+"""For each file, its size, modification time and inode, or other details that change with it."""
 
 
 class _Stage(NamedTuple):
@@ -114,12 +115,29 @@ def _files(deps: list[str]) -> _Files:
     ignore = Path(".dvcignore")
     ignored = GitIgnoreSpec.from_lines(ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else [])
     paths: list[Path] = []
-    for dep in map(Path, map(_resolved, deps)):
+    resolved = list(map(_resolved, deps))
+    for dep in map(Path, resolved):
         paths += [dep] if dep.is_file() else []
         for folder, folders, names in os.walk(dep):
             folders[:] = [name for name in folders if not ignored.match_file(f"{folder}/{name}/")]
             paths += [Path(folder, name) for name in names if not ignored.match_file(f"{folder}/{name}")]
-    return {str(path): _look(path) for path in paths}
+    found: _Files = {str(path): _look(path) for path in paths}
+    for address in resolved:
+        found |= _files_at(address) if "://" in address else {}
+    return found
+
+
+def _files_at(address: str) -> _Files:
+    """Return the files below an address. There are none if it cannot be read: the stage says why, if it reads them."""
+    try:
+        from upath import UPath
+
+        folder = UPath(address)
+        folder.fs.invalidate_cache()
+        found = folder.fs.find(folder.path, detail=True)
+    except Exception:  # each package has its own
+        return {}
+    return {f"{folder.protocol}://{name}": repr(details) for name, details in found.items()}
 
 
 def _resolved(dep: str) -> str:

@@ -62,7 +62,7 @@ class Files(_Section):
 
     folder: Annotated[
         str,
-        Field(min_length=1, description="the path of a folder, written out: DVC does not expand ~"),
+        Field(min_length=1, description="a folder's path, written out since DVC does not expand ~, or its address"),
         AfterValidator(_written_out),
     ]
     train: Annotated[

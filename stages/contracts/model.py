@@ -35,6 +35,7 @@ MODEL = Path("models/model.keras")
 MODEL_COLUMNS = Path("models/columns.parquet")
 SERVING = Path("models/serving")
 HISTORY = Path("results/history.csv")
+PROGRESS = Path("results/progress.json")
 HOLDOUT = Path("results/holdout.parquet")
 THRESHOLD = Path("models/threshold.json")
 """Only `evaluate` writes it. All the other files are written by `train`."""
@@ -155,6 +156,18 @@ def write_history(history: "pd.DataFrame") -> None:
     """
     with atomic_write(HISTORY) as path:
         history.to_csv(path, columns=list(_HISTORY), index=False, float_format="%.6f", lineterminator="\n")
+
+
+def write_progress(history: "pd.DataFrame") -> None:
+    """Write results/progress.json: `epoch`, `loss` and `val_loss` of the last row of a history, with six decimals.
+
+    `train` writes it after each epoch. It is a metrics file of DVC, which a history is not, so that `dvc exp show`
+    shows it while `dvc exp run` is running.
+    """
+    last = history.iloc[-1]
+    with atomic_write(PROGRESS) as path:
+        losses = {name: round(float(last[name]), 6) for name in ("loss", "val_loss")}
+        write_json(path, {"epoch": int(last["epoch"]), **losses})
 
 
 def read_history() -> "pd.DataFrame":

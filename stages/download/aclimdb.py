@@ -24,7 +24,7 @@ from stages.console import UserError, one_line, say
 from stages.download import encoder, fetch, tokens
 from stages.download.corpus import Corpus
 from stages.encoding import TokenizerName
-from stages.tables import Row
+from stages.tables.rows import Row
 
 ADDRESS = "https://ai.stanford.edu/~amaas/data/sentiment"
 FILES = {"aclImdb_v1.tar.gz": "md5:7c2ac02c03563afcf9b574c7e56c153a"}

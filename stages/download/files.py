@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import tables, workers
+from stages import workers
 from stages.console import UserError, one_line, say
 from stages.contracts.reviews import OwnReviews
 from stages.download import encoder
@@ -21,6 +21,10 @@ from stages.download.corpus import Corpus
 from stages.download.tokens import Task, Tokens, tasks, tokenize
 from stages.encoding import TokenizerName
 from stages.params import Files, holdout_that_fits
+from stages.tables import reader, stretches
+from stages.tables.addresses import place
+from stages.tables.layout import Layout
+from stages.tables.rows import Row, normalize_label
 
 _UNDERSTOOD = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
 _CLASSES = ("negative", "positive")
@@ -82,10 +86,10 @@ def load(settings: Files, tokenizer: TokenizerName) -> Corpus:
 
 def _paths(settings: Files) -> tuple[list[Path], list[Path]]:
     """The files for training, and those for testing, if there are any."""
-    folder = Path(settings.folder)
+    folder = place(settings.folder)
     if settings.test is None and isinstance(settings.train, str):  # an unpacked aclImdb
-        splits = [folder / settings.train / split for split in ("train", "test")]
-        if all(map(tables.has_classes, splits)):
+        splits = [folder.joinpath(*Path(settings.train).parts, split) for split in ("train", "test")]
+        if all(map(reader.has_classes, splits)):
             return splits[:1], splits[1:]
     return _find(folder, settings.train, "train"), _find(folder, settings.test or [], "test")
 
@@ -94,8 +98,8 @@ def _find(folder: Path, names: str | Sequence[str], key: str) -> list[Path]:
     """What names of files, folders and patterns stand for, in the order of the names."""
     found: set[Path] = set()
     for name in [names] if isinstance(names, str) else names:
-        path = folder / name
-        if path.is_dir() and not tables.has_classes(path):
+        path = folder.joinpath(*Path(name).parts)  # without a dot, which an address would keep
+        if path.is_dir() and not reader.has_classes(path):
             matches = [each for each in path.iterdir() if each.name.lower().endswith(_SUFFIXES)]
         else:
             matches = [path] if path.exists() else list(folder.glob(name))
@@ -116,20 +120,20 @@ class _Stretch:
     """A unit of reviews: a stretch of a file, or all of it."""
 
     path: Path
-    layout: tables.Layout
-    stretch: tables.Stretch | None
+    layout: Layout
+    stretch: reader.Stretch | None
 
     def __str__(self) -> str:
         return f"{self.path}, from {self.stretch.start:,} on" if self.stretch else str(self.path)
 
     def content(self) -> Iterator[bytes]:
-        return tables.content(self.path, self.stretch)
+        return stretches.content(self.path, self.stretch)
 
     def meaning(self) -> str:
         return repr(self.layout)
 
-    def rows(self) -> Iterator[tables.Row]:
-        return tables.read(self.path, self.layout, self.stretch)
+    def rows(self) -> Iterator[Row]:
+        return reader.read(self.path, self.layout, self.stretch)
 
 
 class _Read(NamedTuple):
@@ -142,9 +146,9 @@ class _Read(NamedTuple):
 
 def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) -> list[_Read]:
     """Tokenize files, on all cores."""
-    layout = tables.Layout(settings.text, settings.label, settings.columns, settings.encoding, settings.slices)
-    units = [_Stretch(path, layout, stretch) for path in paths for stretch in tables.stretches(path, layout, _STRETCH)]
-    size = sum(map(_size, paths))
+    layout = Layout(settings.text, settings.label, settings.columns, settings.encoding, settings.slices)
+    units = [_Stretch(path, layout, stretch) for path in paths for stretch in stretches.cut(path, layout, _STRETCH)]
+    folder, size = place(settings.folder), sum(map(_size, paths))
     tokenized = workers.run(_attempt, tasks(units, tokenizer), size, "reading", units)
     found: list[_Read] = []
     for path, each in groupby(zip(units, tokenized, strict=True), lambda pair: pair[0].path):
@@ -155,8 +159,8 @@ def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) 
         row = 0
         for unit, tokens in pairs:
             assert isinstance(tokens, Tokens)  # noqa: S101
-            files = [path] if not tables.has_classes(path) else tables.texts(path, unit.stretch)
-            names = [file.relative_to(settings.folder).as_posix() for file in files]
+            files = [path] if not reader.has_classes(path) else reader.texts(path, unit.stretch)
+            names = [file.relative_to(folder).as_posix() for file in files]
             found.append(_Read(tokens, encoder.Origin(names, row), _size(path) // len(pairs)))
             row += tokens.rows
     return found
@@ -164,7 +168,7 @@ def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) 
 
 def _size(path: Path) -> int:
     """The bytes of a file; for a folder of texts, about."""
-    return 1000 * len(tables.texts(path)) if tables.has_classes(path) else path.stat().st_size
+    return 1000 * len(reader.texts(path)) if reader.has_classes(path) else path.stat().st_size
 
 
 def _attempt(task: Task) -> Tokens | UserError:
@@ -179,9 +183,10 @@ def _tell_bad_rows(settings: Files, units: Sequence[_Read]) -> int:
     """Say how many rows could not be used; an error, unless they are to be left out."""
     bad_rows = sum(unit.tokens.bad_rows for unit in units)
     if bad_rows:
+        folder = place(settings.folder)
         first = [
-            tables.Row(
-                str(Path(settings.folder, unit.origin.files[bad.place])),
+            Row(
+                str(folder / unit.origin.files[bad.place]),
                 "",
                 number=bad.number and bad.number + unit.origin.row,
                 problem=bad.problem,
@@ -244,9 +249,9 @@ def _take_labels(
 
 
 def _spelled(labels: object) -> set[str]:
-    """Labels of params.yaml as `tables.Row` has them."""
+    """Labels of params.yaml as `Row` has them."""
     each = labels if isinstance(labels, list) else [] if labels is None else [labels]
-    return {tables.normalize_label(label) for label in each}
+    return {normalize_label(label) for label in each}
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -37,7 +37,10 @@ def warn_of_unused(settings: Data) -> None:
 
 
 def _contents(folder: Path) -> list[Path]:
-    """Return the files and links below a folder, without those that .dvcignore names (Emacs's locks are links)."""
+    """Return the files and links below a folder, without those that .dvcignore names (Emacs's locks are links).
+
+    None of a folder that is an address, such as s3://: it is no path, and there are no links.
+    """
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(_STARTS)]

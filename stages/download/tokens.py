@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stages import tables
 from stages.console import UserError, one_line
 from stages.download import fetch
 from stages.encoding import TokenizerName, tokenizers
+from stages.tables.rows import Row
 
 _HEADER = 64
 """Bytes before the Arrow file: its CRC-32, and zeros up to where Arrow aligns its buffers."""
@@ -50,7 +50,7 @@ class Unit(Protocol):
     def meaning(self) -> str:
         """What decides, beside the bytes, which rows they are."""
 
-    def rows(self) -> Iterator[tables.Row]:
+    def rows(self) -> Iterator[Row]:
         """The rows. Their numbers start with 1."""
 
 
@@ -123,9 +123,15 @@ def _code() -> str:
     digest = hashlib.sha256(
         f"{sys.version_info[:2]} {unicodedata.unidata_version} {version('pandas')} {pa.__version__}".encode()
     )
-    for module in (tables, tokenizers, sys.modules[__name__]):
-        digest.update(Path(str(module.__file__)).read_bytes())
+    for path in code():
+        digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def code() -> list[Path]:
+    """Return the modules that make tokens from bytes."""
+    stages = Path(__file__).parents[1]
+    return [*sorted((stages / "tables").glob("*.py")), stages / "encoding/tokenizers.py", Path(__file__)]
 
 
 class _Rows:
@@ -142,7 +148,7 @@ class _Rows:
         self._labels: list[str] = []
         self._slices: list[tuple[str, ...]] = []
 
-    def add(self, row: tables.Row, place: int) -> None:
+    def add(self, row: Row, place: int) -> None:
         """Add a row, given the position of its file within the unit."""
         text = " ".join(self._tokenizer(row.text))
         self._texts.append(text or None)  # Arrow would take "" for one word

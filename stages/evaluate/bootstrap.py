@@ -5,6 +5,7 @@ Each resample draws the rows with replacement (Efron and Tibshirani: An introduc
 weights, and 1,000 resamples of 25,000 rows take half a second.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -43,38 +44,72 @@ def intervals(
         values: the metrics, by name.
         threshold: a row with a higher probability is predicted positive.
     """
-    order = np.argsort(-probabilities, kind="stable")
-    sums = _Sums(loss[order], labels[order].astype(np.float64), probabilities[order], threshold)
-    generator, rows = np.random.default_rng(_SEED), len(labels)
-    drawn = (np.bincount(generator.integers(0, rows, rows), minlength=rows) for _ in range(RESAMPLES))
-    samples = [sums.measure(weights.astype(np.float64)) for weights in drawn]
+    sums = Sums(loss, labels, probabilities, threshold)
+    samples = [sums.measure(weights) for weights in _resamples(len(labels))]
     found = {}
     for name, value in values.items():
-        low, high = np.nanquantile([sample[name] for sample in samples], ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2))
-        found[name] = Interval(min(float(low), value), max(float(high), value))
+        low, high = _middle(samples, name)
+        found[name] = Interval(min(low, value), max(high, value))
     return found
 
 
-class _Sums:
-    """The terms of all metrics, one column per sum. The rows are sorted by falling probability."""
+def differences(before: "Sums", after: "Sums") -> dict[str, Interval]:
+    """Return the interval of each metric's difference between two networks that predicted the same rows.
+
+    Both networks are measured on the same resamples. So what makes a resample easy for both of them cancels out.
+    """
+    samples = []
+    for weights in _resamples(len(before.order)):
+        old, new = (sums.measure(weights[sums.order]) for sums in (before, after))
+        samples.append({name: new[name] - old[name] for name in old})
+    return {name: Interval(*_middle(samples, name)) for name in samples[0]}
+
+
+def _resamples(rows: int) -> Iterator[NDArray[np.float64]]:
+    """Yield the weights of each resample, (rows,)."""
+    generator = np.random.default_rng(_SEED)
+    for _ in range(RESAMPLES):
+        yield np.bincount(generator.integers(0, rows, rows), minlength=rows).astype(np.float64)
+
+
+def _middle(samples: list[dict[str, float]], name: str) -> tuple[float, float]:
+    """Return the two values of a metric between which `_LEVEL` of the samples are."""
+    low, high = np.nanquantile([sample[name] for sample in samples], ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2))
+    return float(low), float(high)
+
+
+class Sums:
+    """The terms of all metrics, one column per sum.
+
+    Args:
+        loss: (rows,) the loss of each row.
+        labels: (rows,) 0 or 1.
+        probabilities: (rows,) that the row is positive.
+        threshold: a row with a higher probability is predicted positive.
+    """
+
+    order: NDArray[np.int64]
+    """(rows,) The rows by falling probability."""
 
     def __init__(
         self,
         loss: NDArray[np.float64],
-        labels: NDArray[np.float64],
+        labels: NDArray[np.float32],
         probabilities: NDArray[np.float32],
         threshold: float,
     ) -> None:
+        self.order = np.argsort(-probabilities, kind="stable")
+        loss, probabilities = loss[self.order], probabilities[self.order]
+        self._labels = labels[self.order].astype(np.float64)
         positive = (probabilities > threshold).astype(np.float64)
-        gap = labels - probabilities
+        gap = self._labels - probabilities
         bins = charts.bin_of(probabilities, charts.CALIBRATION_BINS) == np.arange(charts.CALIBRATION_BINS)[:, None]
-        self._columns = np.stack([loss, gap**2, labels, positive, labels * positive, *(gap * bins)])
-        self._labels = labels
+        self._columns = np.stack([loss, gap**2, self._labels, positive, self._labels * positive, *(gap * bins)])
         # Rows with equal probability count together. This is the last row of each group.
         self._ends = np.append(np.flatnonzero(np.diff(probabilities)), len(labels) - 1)
 
     def measure(self, weights: NDArray[np.float64]) -> dict[str, float]:
-        """Return the metrics of a resample, given the weights of its rows, (rows,)."""
+        """Return the metrics of a resample, given the weight of each row in the order of `order`, (rows,)."""
         total = len(weights)
         # einsum, because the threads of BLAS make products of this size slower.
         loss, squares, actual, positive, both, *gaps = np.einsum("ij,j->i", self._columns, weights)

@@ -23,6 +23,8 @@ CALIBRATION_BINS = 10
 _HISTOGRAM_BINS = 20
 _SLICES = 12
 """The largest number of slices in a chart, so that their names stay readable."""
+CONFIDENCE = "confidence"
+"""The name of the slices by confidence."""
 _CLASSES = ("negative", "positive")
 POSITIVE, NEGATIVE, GREY = "#3b82c4", "#c9652c", "#7f858c"
 """Each colour has a contrast of at least 3:1 to white and to the dark background of the report. Blue and orange are
@@ -71,16 +73,18 @@ def of_slices(slices: pd.DataFrame, accuracy: float) -> Chart:
     """Return the chart of the worst slices.
 
     Args:
-        slices: what `stages.evaluate.slices.table` returns.
+        slices: what `stages.evaluate.slices.table` returns. The chart leaves out the slices by confidence.
         accuracy: the accuracy on the whole test split.
     """
-    shown = slices.head(_SLICES)
+    charted = slices[~by_confidence(slices)]
+    shown = charted.head(_SLICES)
+    which = f"the {len(shown)} worst of {len(charted)}" if len(shown) < len(charted) else f"all {len(charted)}"
     names = [f"{name[:28]} ({rows:,})" for name, rows in zip(shown["slice"], shown["rows"], strict=True)]
 
     def draw(axes: Axes) -> None:
         axes.axvline(accuracy, color=GREY, linestyle=":")
-        for sure, color in ((1, POSITIVE), (0, GREY)):
-            some = shown[shown["sure"] == sure]
+        for enough, color in ((1, POSITIVE), (0, GREY)):
+            some = shown[shown["enough_rows"] == enough]
             errors = [some["accuracy"] - some["low"], some["high"] - some["accuracy"]]
             axes.errorbar(some["accuracy"], some.index, xerr=errors, fmt="o", color=color)
         # A name may hold a dollar sign, which would otherwise start a formula.
@@ -90,14 +94,19 @@ def of_slices(slices: pd.DataFrame, accuracy: float) -> Chart:
     worst = shown.iloc[0]
     return Chart(
         "slices",
-        "Accuracy by slice",
-        f"Accuracy of the worst {len(shown)} of {len(slices)} slices of the test split, with 95 % intervals. It is "
-        f"lowest for {worst['slice']}: {worst['accuracy']:.3f} of {worst['rows']:,} reviews. On all test reviews it is "
-        f"{accuracy:.3f}.",
-        slices.assign(sure=slices["sure"].map({1: "yes", 0: "few rows"})),
+        f"Accuracy by slice: {which}",
+        f"Accuracy of {which} slices of the test split, with 95 % intervals; the grey ones have few rows. It is lowest "
+        f"for {worst['slice']}: {worst['accuracy']:.3f} of {worst['rows']:,} reviews. On all test reviews it is "
+        f"{accuracy:.3f}. Slices by confidence are only in the table.",
+        slices.assign(enough_rows=slices["enough_rows"].map({1: "yes", 0: "no"})),
         draw,
         left=2.8,
     )
+
+
+def by_confidence(slices: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which slices are by confidence, (slices,)."""
+    return slices["slice"].str.startswith(f"{CONFIDENCE}: ").to_numpy(bool)
 
 
 def calibration_bins(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from stages.encoding import TokenizerName
 from stages.evaluate.charts import NEGATIVE, POSITIVE, Chart
 from stages.evaluate.examples import Example, TopWords
 
@@ -50,6 +51,7 @@ def drawing(chart: Chart, svg: str) -> Drawing:
 def render(
     metrics: Mapping[str, Any],
     params: Mapping[str, Mapping[str, Any]],
+    tokenizer: TokenizerName,
     charts: Sequence[Drawing],
     slices: Drawing,
     top_words: TopWords,
@@ -61,6 +63,7 @@ def render(
         metrics: the content of metrics.json: at least `source`, `threshold` and `test`. `test_interval` holds
             the intervals.
         params: the content of params.yaml, by section.
+        tokenizer: the tokenizer of the reviews. Of HTML tags, `keras` leaves the word br.
         charts: the charts, in the order of the page.
         slices: the chart of the slices. The page shows its table, too.
         top_words: the words with the largest effect.
@@ -68,7 +71,8 @@ def render(
     """
     apart = ("test", "test_interval")
     return environment().get_template("report.html.jinja").render(
-        source=metrics["source"],
+        source=source_name(metrics["source"]),
+        tags=tokenizer == "keras",
         threshold=metrics["threshold"],
         test=metrics["test"],
         intervals=metrics.get("test_interval", {}),
@@ -121,6 +125,11 @@ def environment(*folders: Path) -> Environment:
         "breakable": _breakable, "plain": _plain,
     }  # fmt: skip
     return made
+
+
+def source_name(source: str) -> str:
+    """Return the name of a source within a sentence."""
+    return "your own files" if source == "files" else source
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,10 +11,11 @@ from scipy.stats import binomtest
 from stages.console import one_line
 from stages.contracts.reviews import read_reviews
 from stages.encoding import vocabulary
+from stages.evaluate import charts
 from stages.evaluate.metrics import expected_calibration_error
 
 FEW = 100
-"""A slice with fewer rows is unsure: its interval is wider than 12 percentage points at an accuracy of 0.88."""
+"""With fewer rows, the interval of a slice is wider than 12 percentage points at an accuracy of 0.88."""
 MOST = 20
 """The number of values that a column is sliced by, the most frequent ones. Other values share a slice."""
 _WORDS = ("0 to 10", "11 to 25", "26 to 50", "51 to 100", "101 to 200", "201 to 400", "401 to 800", "801 or more")
@@ -45,15 +46,15 @@ def table(
     Returns:
         A row per slice: `slice` (its name), `rows`, `accuracy` with its 95 % Wilson score interval from `low` to
         `high` (Wilson: Probable inference, the law of succession, and statistical inference, 1927), `positive_share`,
-        `mean_probability`, `calibration_error`, and `sure`, which is 0 below `FEW` rows. The worst slice comes first,
-        and the unsure ones come last.
+        `mean_probability`, `calibration_error`, and `enough_rows`, which is 0 below `FEW` rows. The worst slice comes
+        first, those with few rows come after the others, and those by confidence come last.
     """
     words, unknown = _words(singles)
     likelier = np.maximum(probabilities.astype(np.float64), 1 - probabilities.astype(np.float64))
     groups: dict[str, Any] = {
         "words": pd.cut(words, [-1, 10, 25, 50, 100, 200, 400, 800, np.inf], labels=_WORDS),
         "unknown words": _cut(unknown, _SHARES),
-        "confidence": _cut(likelier, _CONFIDENCES),
+        charts.CONFIDENCE: _cut(likelier, _CONFIDENCES),
         **{name: _frequent(details[name]) for name in map(str, details) if name != "row"},
     }
     rows = pd.DataFrame({"label": labels, "probability": probabilities})
@@ -62,19 +63,20 @@ def table(
         for name, group in groups.items()
         for value, some in rows.groupby(group, observed=True)
     ]
-    made = pd.DataFrame(found).assign(sure=lambda each: (each["rows"] >= FEW).astype(int))
-    return made.sort_values(["sure", "accuracy"], ascending=[False, True], kind="stable", ignore_index=True)
+    made = pd.DataFrame(found).assign(enough_rows=lambda each: (each["rows"] >= FEW).astype(int))
+    made = made.sort_values(["enough_rows", "accuracy"], ascending=[False, True], kind="stable")
+    return made.iloc[charts.by_confidence(made).argsort(kind="stable")].reset_index(drop=True)
 
 
 def worst(slices: pd.DataFrame) -> dict[str, Any] | None:
-    """Return name, rows and accuracy of the worst sure slice, or None if no slice has `FEW` rows.
+    """Return name, rows and accuracy of the worst slice with enough rows, or None if no slice has `FEW` rows.
 
     Slices by confidence do not count: that the least confident answers are the worst holds for any good network.
     """
-    sure = slices[(slices["sure"] == 1) & ~slices["slice"].str.startswith("confidence: ")]
-    if sure.empty:
+    enough = slices[(slices["enough_rows"] == 1) & ~charts.by_confidence(slices)]
+    if enough.empty:
         return None
-    first = sure.iloc[0]
+    first = enough.iloc[0]
     return {"slice": first["slice"], "rows": int(first["rows"]), "accuracy": round(float(first["accuracy"]), 6)}
 
 

@@ -22,6 +22,7 @@ from stages.contracts.features import Columns, feature_parts, read_part
 from stages.contracts.model import KerasFile
 from stages.encoding import tokenizers, vocabulary
 from stages.evaluate.charts import NEGATIVE, POSITIVE
+from stages.evaluate.report import source_name
 from stages.inference import layers
 from stages.inference.network import Network
 
@@ -80,7 +81,7 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
         model=Markup(json.dumps(model, ensure_ascii=False, separators=(",", ":")).replace("<", r"\u003c")),  # noqa: S704
         script=Markup(script),  # noqa: S704 - comes with the project
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        source=source,
+        source=source_name(source),
         threshold=threshold,
         examples=EXAMPLES,
         colours={"positive": POSITIVE, "negative": NEGATIVE},

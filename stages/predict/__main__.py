@@ -22,7 +22,7 @@ from stages import console
 
 if TYPE_CHECKING:
     from stages.predict.model import Answer
-    from stages.tables import Row
+    from stages.tables.rows import Row
 
     _Row = TypeVar("_Row", Row, Answer)
 
@@ -95,25 +95,28 @@ def main(
     # Imports take time, so they come after the checks of the arguments.
     from tqdm import tqdm
 
-    from stages import tables
     from stages.contracts.features import read_columns
     from stages.contracts.model import MODEL_COLUMNS
     from stages.encoding.tokenizers import TOKENIZERS
-    from stages.predict import show, stretches
+    from stages.predict import model, show
+    from stages.tables.rows import check, lines
 
     are_lines = not texts and (file in (None, _STANDARD_INPUT) or Path(str(file)).suffix.lower() == ".txt")
     tokenizer = TOKENIZERS[read_columns(models / MODEL_COLUMNS.name).tokenizer]
     rows: Iterable[Row]
     if file and file != _STANDARD_INPUT:
-        layout = tables.Layout(column, None, columns, encoding, parts=("text",), setting="--{}")
+        from stages.predict import stretches
+        from stages.tables.layout import Layout
+
+        layout = Layout(column, None, columns, encoding, parts=("text",), setting="--{}")
         answers = stretches.answers(models, file, layout, explain=explain)
     else:
         if texts:
-            rows = [tables.check(f"text {number}", 0, text) for number, text in enumerate(texts, 1)]
+            rows = [check(f"text {number}", 0, text) for number, text in enumerate(texts, 1)]
             rows = list(_usable(rows, bad_rows, are_lines=False))  # check all before the first prediction
         else:
-            rows = tables.lines("standard input", sys.stdin.buffer)
-        answers = stretches.read_model(models).answers(rows, explain=explain)
+            rows = lines("standard input", sys.stdin.buffer)
+        answers = model.read_model(models).answers(rows, explain=explain)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not support all characters
     terminal = sys.stdout.isatty()
@@ -133,7 +136,7 @@ def main(
 
 def _usable(rows: "Iterable[_Row]", bad_rows: str, *, are_lines: bool) -> "Iterator[_Row]":
     """Yield the rows with a text. Other rows are an error or, like blank lines, are left out and counted."""
-    from stages.tables import BLANK
+    from stages.tables.rows import BLANK
 
     left_out = 0
     for row in rows:

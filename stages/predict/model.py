@@ -3,20 +3,22 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, repeat
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from stages.console import UserError
-from stages.contracts.features import Columns, Features
+from stages.contracts.features import Columns, Features, read_columns
+from stages.contracts.model import MODEL, MODEL_COLUMNS, THRESHOLD, read_threshold
 from stages.contracts.reviews import Reviews
 from stages.encoding import multi_hot, ngrams, vocabulary
 from stages.encoding.tokenizers import TOKENIZERS
+from stages.inference import network
 from stages.inference.attribution import leave_one_out
-from stages.inference.network import Network
 
 if TYPE_CHECKING:
-    from stages.tables import Row
+    from stages.tables.rows import Row
 
 _ROWS, _CHARACTERS = 2048, 1 << 22
 """The number of reviews and of characters that are predicted at a time, to bound memory."""
@@ -59,7 +61,7 @@ class Model:
         ['positive']
     """
 
-    def __init__(self, network: Network, columns: Columns, threshold: float = 0.5) -> None:
+    def __init__(self, network: network.Network, columns: Columns, threshold: float = 0.5) -> None:
         """Combine a network with the meaning of its columns, and the threshold above which a text is positive."""
         self._threshold = threshold
         self._words = columns.words
@@ -126,6 +128,12 @@ class Model:
                     for column, fall in zip(columns, falls, strict=True)
                     if column != vocabulary.START
                 }
+
+
+def read_model(models: Path) -> Model:
+    """Read the model in a folder."""
+    columns = read_columns(models / MODEL_COLUMNS.name)
+    return Model(network.read(columns, models / MODEL.name), columns, read_threshold(models / THRESHOLD.name))
 
 
 def _chunks(rows: Iterable["Row"]) -> Iterator[list["Row"]]:

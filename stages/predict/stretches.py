@@ -6,12 +6,13 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from stages import tables, workers
+from stages import workers
 from stages.console import UserError
-from stages.contracts.features import read_columns
-from stages.contracts.model import MODEL, MODEL_COLUMNS, THRESHOLD, read_threshold
-from stages.inference import network
-from stages.predict.model import Answer, Model
+from stages.contracts.model import MODEL
+from stages.predict.model import Answer, Model, read_model
+from stages.tables import reader, stretches
+from stages.tables.layout import Layout
+from stages.tables.rows import Row
 
 _STRETCH = 4 << 20
 """Bytes that are predicted at a time, by one process."""
@@ -24,12 +25,12 @@ class _Task(NamedTuple):
     stamp: int
     """When the model was written, so that a worker does not use the one before."""
     file: Path
-    layout: tables.Layout
-    stretch: tables.Stretch
+    layout: Layout
+    stretch: reader.Stretch
     explain: bool
 
 
-def answers(models: Path, file: Path, layout: tables.Layout, *, explain: bool) -> Iterator[Answer]:
+def answers(models: Path, file: Path, layout: Layout, *, explain: bool) -> Iterator[Answer]:
     """Yield the prediction for each row of a file, or its problem.
 
     A stretch that cannot be read, and what follows it, is read again as the rest of the whole file: then the error is
@@ -43,18 +44,18 @@ def answers(models: Path, file: Path, layout: tables.Layout, *, explain: bool) -
         done += 1
     else:
         return
-    yield from read_model(models).answers(islice(tables.read(file, layout), done, None), explain=explain)
+    yield from read_model(models).answers(islice(reader.read(file, layout), done, None), explain=explain)
 
 
-def _in_parallel(models: Path, file: Path, layout: tables.Layout, *, explain: bool) -> Iterator[Answer | None]:
+def _in_parallel(models: Path, file: Path, layout: Layout, *, explain: bool) -> Iterator[Answer | None]:
     """Yield what `answers` does, and None where the rest is to be read as a whole."""
     is_large = file.is_file() and workers.is_parallel(file.stat().st_size)
-    stretches = [each for each in tables.stretches(file, layout, _STRETCH) if each] if is_large else []
-    if not stretches:
+    parts = [each for each in stretches.cut(file, layout, _STRETCH) if each] if is_large else []
+    if not parts:
         yield None
         return
     stamp, done = (models / MODEL.name).stat().st_mtime_ns, 0
-    tasks = [_Task(models.resolve(), stamp, file.resolve(), layout, each, explain) for each in stretches]
+    tasks = [_Task(models.resolve(), stamp, file.resolve(), layout, each, explain) for each in parts]
     for start in range(0, len(tasks), _WAITING):
         some = tasks[start : start + _WAITING]
         names = [f"{file}, from {each.stretch.start:,} on" for each in some]
@@ -63,14 +64,14 @@ def _in_parallel(models: Path, file: Path, layout: tables.Layout, *, explain: bo
                 yield None
                 return
             for each in found:
-                row = tables.Row(str(file), "", number=each.row + done)
+                row = Row(str(file), "", number=each.row + done)
                 yield each._replace(row=row.number, where=row.where)
             done += len(found)
 
 
 def _predict(task: _Task) -> list[Answer] | UserError:
     try:
-        rows = list(tables.read(task.file, task.layout, task.stretch))
+        rows = list(reader.read(task.file, task.layout, task.stretch))
     except UserError as error:
         return error
     return list(_kept_model(task.models, task.stamp).answers(rows, explain=task.explain))
@@ -79,9 +80,3 @@ def _predict(task: _Task) -> list[Answer] | UserError:
 @lru_cache(maxsize=1)
 def _kept_model(models: Path, _: int) -> Model:
     return read_model(models)
-
-
-def read_model(models: Path) -> Model:
-    """Read the model in a folder."""
-    known = read_columns(models / MODEL_COLUMNS.name)
-    return Model(network.read(known, models / MODEL.name), known, read_threshold(models / THRESHOLD.name))

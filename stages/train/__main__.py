@@ -1,9 +1,9 @@
 """Fit a network with a hold-out and record each epoch, then fit a new network on all training rows.
 
 Reads   data/features/train/, data/features/columns.parquet
-Writes  results/history.csv (the hold-out run), results/holdout.parquet (its predictions after as many epochs as the
-        final network has), models/model.keras (the final network), models/columns.parquet,
-        models/serving/ (the final network as a model that takes texts)
+Writes  results/history.csv (the hold-out run), results/progress.json (its last epoch), results/holdout.parquet (its
+        predictions after as many epochs as the final network has), models/model.keras (the final network),
+        models/columns.parquet, models/serving/ (the final network as a model that takes texts)
 """
 
 from functools import partial
@@ -50,8 +50,9 @@ def main() -> None:
 
 
 def _after_epoch(settings: Train, trainer: "Trainer", holdout: "list[RowRange]", history: "pd.DataFrame") -> None:
-    """Write the history so far, so that DVC's plots show how far the run is, and the predictions if it is time."""
+    """Write the epochs so far, so that DVC shows how far the run is, and the predictions if it is time."""
     model.write_history(history)
+    model.write_progress(history)
     if len(history) == min(_final_epochs(settings), settings.holdout_epochs):
         model.write_holdout(*trainer.predict(holdout))
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import tables
+from checks import declared
 from stages.console import UserError
 from stages.contracts.reviews import Reviews
 from stages.download import encoder, tokens
 from stages.download.corpus import Corpus
 from stages.encoding import TokenizerName
-from tests.conftest import decoded
+from stages.tables.rows import Row
+from tests.conftest import ROOT, decoded
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Texts:
     def meaning(self) -> str:
         return "texts"
 
-    def rows(self) -> Iterator[tables.Row]:
-        return (tables.Row("here", text, number=number) for number, text in enumerate(self.texts, 1))
+    def rows(self) -> Iterator[Row]:
+        return (Row("here", text, number=number) for number, text in enumerate(self.texts, 1))
 
 
 def made(
@@ -122,3 +123,16 @@ def test_an_unwritable_cache_is_an_error(cache: Path, monkeypatch: pytest.Monkey
     cache.write_text("no folder")
     with pytest.raises(UserError, match=r"tokens cannot be written to .*\n.*XDG_CACHE_HOME"):
         tokenize(Texts(["a text"]), "keras")
+
+
+def test_tokens_are_kept_under_all_the_code_that_makes_them() -> None:
+    """Otherwise a run would use the tokens of an older version."""
+    found: set[str] = set()
+    waiting = ["stages.tables.stretches", "stages.tables.reader", "stages.encoding.tokenizers"]
+    while waiting:
+        for path in declared._files(ROOT, waiting.pop()):
+            name = str(path.relative_to(ROOT))
+            if name not in found | declared.CANNOT_CHANGE_OUTPUTS.keys():
+                found.add(name)
+                waiting += declared._imports(path)
+    assert {ROOT / path for path in found} <= set(tokens.code())

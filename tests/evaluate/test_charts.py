@@ -28,7 +28,7 @@ SLICES = pd.DataFrame(
         "accuracy": [0.7, 0.9],
         "low": [0.68, 0.5],
         "high": [0.72, 0.98],
-        "sure": [1, 0],
+        "enough_rows": [1, 0],
     }
 )
 
@@ -91,6 +91,12 @@ def test_descriptions_say_what_is_in_the_tables() -> None:
     chart = charts.of_slices(SLICES, 0.8)
     assert "lowest for words: 11 to 25: 0.700 of 1,200 reviews" in chart.description
     assert "file: $映$.csv (7)" in figures.svg(chart)
+    assert chart.title == "Accuracy by slice: all 2"
+    confident = SLICES.head(1).assign(slice="confidence: 0.5 to 0.6", accuracy=0.55)
+    chart = charts.of_slices(pd.concat([*[SLICES] * 8, confident], ignore_index=True), 0.8)
+    assert chart.title == "Accuracy by slice: the 12 worst of 16"
+    assert "confidence" not in figures.svg(chart)
+    assert "confidence: 0.5 to 0.6" in chart.table["slice"].tolist()
     assert "lowest in epoch 3" in charts.of_run(HISTORY)[0].description
 
 

@@ -73,7 +73,7 @@ def test_a_resample_has_the_metrics_of_scikit_learn_on_repeated_rows(threshold: 
     labels, probabilities = example(400)
     order = np.argsort(-probabilities, kind="stable")
     labels, probabilities = labels[order], probabilities[order]
-    sums = bootstrap._Sums(cross_entropy(labels, probabilities), labels.astype(np.float64), probabilities, threshold)
+    sums = bootstrap.Sums(cross_entropy(labels, probabilities), labels, probabilities, threshold)
     for seed in range(20):
         weights = np.bincount(np.random.default_rng(seed).integers(0, 400, 400), minlength=400)
         figures = sums.measure(weights.astype(np.float64))
@@ -95,6 +95,31 @@ def test_intervals_contain_the_metric_and_get_narrower_with_more_rows() -> None:
         error = np.sqrt(figures["binary_accuracy"] * (1 - figures["binary_accuracy"]) / rows)
         assert widths[-1] == pytest.approx(2 * 1.96 * error, rel=0.1)
     assert widths[0] > 3 * widths[1]
+
+
+def test_differences_are_those_of_both_networks_on_the_same_repeated_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 60)
+    rows, thresholds = 500, (0.5, 0.3)
+    labels, first = example(rows)
+    second = np.clip(first + np.random.default_rng(5).normal(0, 0.15, rows), 0.01, 0.99).astype(np.float32)
+    generator = np.random.default_rng(1)
+    explicit = []
+    for _ in range(60):
+        drawn = generator.integers(0, rows, rows)
+        old, new = (
+            by_scikit_learn(labels[drawn], probabilities[drawn], threshold=threshold)
+            for probabilities, threshold in zip((first, second), thresholds, strict=True)
+        )
+        explicit.append({name: new[name] - old[name] for name in old})
+    before, after = (
+        bootstrap.Sums(cross_entropy(labels, probabilities), labels, probabilities, threshold)
+        for probabilities, threshold in zip((first, second), thresholds, strict=True)
+    )
+    found = bootstrap.differences(before, after)
+    assert set(found) == set(explicit[0])
+    for name, ends in found.items():
+        assert ends == pytest.approx(np.quantile([each[name] for each in explicit], [0.025, 0.975]), abs=1e-6)
+    assert all(ends == (0, 0) for ends in bootstrap.differences(before, before).values())
 
 
 def test_the_interval_of_a_well_calibrated_network_contains_its_calibration_error() -> None:

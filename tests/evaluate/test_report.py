@@ -13,6 +13,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from playwright.sync_api import Browser, Page
 
+from stages.encoding import TokenizerName
 from stages.evaluate import report
 from stages.evaluate.charts import GREY, NEGATIVE, POSITIVE
 from stages.evaluate.examples import Example, TopWords, Word, WordEffect
@@ -49,7 +50,7 @@ def example_review(row: int, words: list[Word]) -> Example:
     return Example(row, row % 2 == 0, 0.75, words, [word for word in words if word.log_odds], 0)
 
 
-def page(word: str = "fine", source: str = "made up") -> str:
+def page(word: str = "fine", source: str = "made up", tokenizer: TokenizerName = "keras") -> str:
     metrics: dict[str, Any] = {
         "source": source,
         "threshold": 0.5,
@@ -69,7 +70,8 @@ def page(word: str = "fine", source: str = "made up") -> str:
         "train": {"seed": 1, "epochs": "best", "units": [16, 16]},
         "data": {"files": {"folder": word}},
     }
-    return report.render(metrics, params, [chart("Loss"), chart("Accuracy")], chart("Slices"), pushes, reviews)
+    charts = [chart("Loss"), chart("Accuracy")]
+    return report.render(metrics, params, tokenizer, charts, chart("Slices"), pushes, reviews)
 
 
 class Parsed(HTMLParser):
@@ -122,7 +124,7 @@ def test_all_that_was_measured_and_chosen_is_there() -> None:
 def test_a_probability_is_never_rounded_to_certainty() -> None:
     review = Example(0, True, 0.99999, [Word("a")], [], 0)
     metrics = {"source": "x", "threshold": 0.5, "test": {}}
-    made = report.render(metrics, {}, [], chart("Slices"), TopWords([], [], rows=0), {"Right": [review]})
+    made = report.render(metrics, {}, "keras", [], chart("Slices"), TopWords([], [], rows=0), {"Right": [review]})
     assert "1.0000" not in made.partition('id="reviews"')[2]
     assert "&gt;\u00a00.9999" in made
 
@@ -130,9 +132,24 @@ def test_a_probability_is_never_rounded_to_certainty() -> None:
 def test_runs_of_br_are_line_breaks() -> None:
     review = Example(0, True, 0.7, [Word("a"), Word("br"), Word("br"), Word("br", 0.5), Word("b")], [], 0)
     metrics = {"source": "x", "threshold": 0.5, "test": {}}
-    made = report.render(metrics, {}, [], chart("Slices"), TopWords([], [], rows=0), {"Right": [review]})
+    made = report.render(metrics, {}, "keras", [], chart("Slices"), TopWords([], [], rows=0), {"Right": [review]})
     assert made.count("<br>") == 1
     assert made.count(">br<") == 1  # the marked one
+    assert "stands for the word br" in made
+    made = report.render(metrics, {}, "unicode", [], chart("Slices"), TopWords([], [], rows=0), {"Right": [review]})
+    assert "a br br <mark" in made  # in these reviews it is a word like others
+    assert "stands for the word br" not in made
+
+
+def test_own_reviews_are_named_in_words() -> None:
+    assert "trained on your own files answers" in " ".join(Parsed(page(source="files")).text.split())
+
+
+def test_the_parameters_are_folded() -> None:
+    assert not re.search(r"<details[^>]+open", page())
+    before, _, after = page().partition("<summary>All parameters</summary>")
+    assert "params.yaml: train" in after.partition("</details>")[0]
+    assert "params.yaml: train" not in before
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:

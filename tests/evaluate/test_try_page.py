@@ -22,7 +22,7 @@ from stages.encoding.tokenizers import TOKENIZERS
 from stages.evaluate import try_page
 from stages.inference import network
 from stages.predict.model import Answer, Model
-from stages.tables import Row
+from stages.tables.rows import Row
 from tests.conftest import quietly_opened
 
 PIECES = [

@@ -23,7 +23,7 @@ from stages.inference.network import Network, read
 from stages.predict import __main__ as program
 from stages.predict import show
 from stages.predict.model import Answer, Model
-from stages.tables import Row
+from stages.tables.rows import Row
 from tests.conftest import write_params
 from tests.fuzz.given import TEXTS, answer, damaged
 from tests.fuzz.test_tables import any_file

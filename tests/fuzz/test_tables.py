@@ -14,9 +14,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages import tables
 from stages.download import files
 from stages.encoding import tokenizers as text
+from stages.tables import reader
+from stages.tables.layout import Layout
+from stages.tables.rows import Row, normalize_label
 from tests.conftest import files_settings as settings
 from tests.fuzz.bounds import bounded
 from tests.fuzz.given import answer, damaged
@@ -79,7 +81,7 @@ def any_file(draw: st.DrawFn) -> tuple[str, bytes]:
     return kind, draw(st.one_of(content))
 
 
-def check_text(row: tables.Row) -> None:
+def check_text(row: Row) -> None:
     assert bool(row.text.strip()) != bool(row.problem)
     assert len(row.text) <= text.LONGEST + 2
     assert not set("\r\n") & set(row.text)
@@ -95,11 +97,11 @@ def test_any_file(folder: Path, file: tuple[str, bytes], column: str | None, pos
     kind, content = file
     path = Path(f"reviews.{kind}")
     path.write_bytes(content)
-    for layout in (tables.Layout(column), tables.Layout(column, parts=("text",))):
-        for row in answer(lambda layout=layout: list(tables.read(path, layout))) or []:  # type: ignore[misc]
+    for layout in (Layout(column), Layout(column, parts=("text",))):
+        for row in answer(lambda layout=layout: list(reader.read(path, layout))) or []:  # type: ignore[misc]
             assert row.problem or row.label or layout.parts == ("text",)
             check_text(row)
-    rows = answer(lambda: list(tables.read(path, tables.Layout(column)))) or []
+    rows = answer(lambda: list(reader.read(path, Layout(column)))) or []
     chosen = settings(train=path.name, test=path.name, text=column, positive=positive, bad_rows="skip")
     corpus = answer(lambda: files.load(chosen, "keras"))
     if corpus is not None:
@@ -126,9 +128,9 @@ def test_any_reviews_come_back(folder: Path, chosen: list[tuple[str, int, int]])
     expected = [(text.keras(re.sub(r"\r\n?|\n", " ", review.rstrip("\r\n"))), label) for review, label, _ in chosen]
     for name, write in FORMATS.items():
         Path(name).write_bytes(write(rows))
-        found = list(tables.read(Path(name), tables.Layout()))
+        found = list(reader.read(Path(name), Layout()))
         assert [row.problem for row in found] == [""] * len(rows)
-        assert [row.label for row in found] == [tables.normalize_label(label) for _, label in rows]
+        assert [row.label for row in found] == [normalize_label(label) for _, label in rows]
         corpus = files.load(settings(train=name, test=name), "keras")
         words = corpus.words.to_pylist()
         read = [
@@ -152,7 +154,7 @@ KINDS_OF_COLUMN = [
 def test_any_kind_of_column(folder: Path, reviews: pa.DataType, labels: pa.DataType, name: str) -> None:
     table = pa.table([pa.nulls(3, reviews), pa.nulls(3, labels), pa.nulls(3)], ["text", "label", name])
     pq.write_table(table, "a.parquet")
-    rows = answer(lambda: list(tables.read(Path("a.parquet"), tables.Layout()))) or []
+    rows = answer(lambda: list(reader.read(Path("a.parquet"), Layout()))) or []
     assert all(row.problem for row in rows)
 
 
@@ -165,5 +167,5 @@ def test_one_long_text_many_times_is_not_there_many_times(folder: Path, stored: 
         for _ in range(40):
             writer.write_table(pa.table([pa.array(["x" * length] * 10, stored)], schema))
     with bounded():
-        rows = sum(not row.problem for row in tables.read(Path("a.parquet"), tables.Layout(parts=("text",))))
+        rows = sum(not row.problem for row in reader.read(Path("a.parquet"), Layout(parts=("text",))))
     assert rows == (400 if length <= text.LONGEST else 0)

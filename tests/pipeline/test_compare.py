@@ -1,5 +1,6 @@
 """`make compare` with the real dvc: what the page says of two runs, in a browser too."""
 
+import json
 import math
 import re
 import shutil
@@ -11,10 +12,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 from playwright.sync_api import Browser
 
-from checks.compare import mcnemar
+from checks.compare import Run, mcnemar, metric_rows
 from tests.conftest import quietly_opened
+from tests.evaluate.test_metrics import by_scikit_learn, example
 from tests.pipeline.conftest import Clone
 
 
@@ -55,6 +58,20 @@ def test_the_page_says_what_follows_from_the_two_files_of_predictions(two_runs: 
         (f"{old:.4f}", f"{new:.4f}") for old, new in zip(before["probability"], after["probability"], strict=True)
     }
     assert text.count("<article") == min(fixed, 10) + min(broken, 10)
+    verdicts = re.findall(
+        r'<tr><th scope="row">([^<]+)</th>(?:<td class="number">.*?</td>){2}<td class="number">(\S+?)<br>'
+        r'<span class="quiet">(\S+) to (\S+)</span><br>(\w+)</td>',
+        text,
+    )
+    names = json.loads(clone.read("results/metrics.json"))["test"]
+    assert len(verdicts) == len(names)  # the loss too, because it is the cross-entropy
+    for metric, *numbers, verdict in verdicts:
+        difference, low, high = (float(number.replace("\u2212", "-")) for number in numbers)
+        assert verdict == ("none" if low <= 0 <= high else "difference")
+        if metric == "Binary accuracy":
+            error = np.std(right[1].astype(int) - right[0].astype(int)) / np.sqrt(len(after))
+            assert difference == pytest.approx((fixed - broken) / len(after), abs=1e-4)
+            assert [low, high] == pytest.approx([difference - 1.96 * error, difference + 1.96 * error], abs=error / 3)
     for key, old, new in (("epochs", 2, 1), ("seed", 1, 5)):
         assert f"train.<wbr>{key}<wbr></code></th><td><bdi>{old}</bdi></td><td><bdi>{new}</bdi></td>" in text
     for name in pd.read_csv(clone.folder / "results" / "slices.csv")["slice"]:
@@ -82,6 +99,25 @@ def test_what_cannot_be_compared_is_said_in_a_line(clone: Clone) -> None:
 def test_without_changed_answers_there_is_no_difference() -> None:
     right = np.array([True, False, True])
     assert mcnemar(right, right) == (0, 0, 1.0)
+
+
+def run(labels: NDArray[np.float32], probabilities: NDArray[np.float32], **other: float) -> Run:
+    metrics = {"test": by_scikit_learn(labels, probabilities) | other}
+    return Run(metrics, {}, pd.DataFrame({"label": labels, "probability": probabilities}), None)
+
+
+def test_a_metric_that_does_not_follow_from_the_predictions_gets_no_verdict() -> None:
+    labels, probabilities = example(200)
+    cubed = probabilities**3
+    ranges = {row["name"]: row["range"] for row in metric_rows(run(labels, probabilities), run(labels, cubed))}
+    assert all(ranges.values())
+    assert ranges["loss"].low > 0
+    assert ranges["roc_auc"] == (0, 0)  # the same order
+    other_loss = run(labels, cubed, loss=0.2)
+    ranges = {row["name"]: row["range"] for row in metric_rows(run(labels, probabilities), other_loss)}
+    assert [name for name, ends in ranges.items() if not ends] == ["loss"]
+    other_reviews = run(labels[::-1], cubed[::-1])
+    assert not any(row["range"] for row in metric_rows(run(labels, probabilities), other_reviews))
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])

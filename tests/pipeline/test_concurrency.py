@@ -11,7 +11,7 @@ from stages.contracts.features import read_columns
 from stages.contracts.model import MODEL_COLUMNS
 from stages.inference.network import read
 from stages.predict.model import Model
-from stages.tables import Row
+from stages.tables.rows import Row
 from tests.pipeline.conftest import ENVIRONMENT, Clone
 
 pytestmark = pytest.mark.slow

@@ -139,6 +139,19 @@ def test_the_best_threshold_reruns_evaluate_only_and_is_used_in_the_metrics(clon
     assert right.mean() == pytest.approx(float(best["val_binary_accuracy"]), abs=1e-6)
 
 
+def test_exp_show_shows_the_epoch_of_a_run_in_the_workspace(clone: Clone) -> None:
+    def shown() -> dict[str, object]:
+        workspace, *_ = json.loads(clone.dvc("exp", "show", "--json"))
+        values: dict[str, object] = workspace["data"]["metrics"]["results/progress.json"]["data"]
+        return values
+
+    last = history_of(clone)[-1]
+    assert shown() == {name: float(last[name]) for name in ("epoch", "loss", "val_loss")}
+    # As a run that is not over has it.
+    (clone.folder / "results" / "progress.json").write_text('{"epoch": 1, "loss": 0.6, "val_loss": 0.5}')
+    assert shown() == {"epoch": 1, "loss": 0.6, "val_loss": 0.5}
+
+
 def history_of(clone: Clone) -> list[dict[str, str]]:
     return list(csv.DictReader(clone.read("results/history.csv").splitlines()))
 

@@ -1,5 +1,8 @@
 """Stages on a full disk, with files that cannot be read or written, and with too little memory."""
 
+import csv
+import io
+import json
 import os
 import resource
 import shutil
@@ -61,7 +64,7 @@ SMALL_DISK = ("unshare", "--mount", "--map-root-user", "sh", "-c")
 FULL = 'mount -t tmpfs -o size=32k tmpfs "$0" && exec "$@"'
 PLACES = [("download", "data/raw"), ("vectorize", "data/features"), ("train", "models"), ("evaluate", "results")]
 
-HISTORY = "results/history.csv"
+HISTORY, PROGRESS = "results/history.csv", "results/progress.json"
 FAULTS = [
     *(
         Fault(stage, "files may not grow past 2 kB", limits=[(resource.RLIMIT_FSIZE, 2000)])
@@ -134,9 +137,12 @@ def test_a_fault_is_a_short_error_and_changes_no_output(reproduced: Clone, tmp_p
     assert done.stderr.startswith("error: "), done.stderr
     assert len(done.stderr.splitlines()) <= 2
     after = contents(folder)
-    # The history grows with each epoch, so a run that ends early leaves its start.
+    # A run that ends early leaves the start of the history, and one of its epochs.
     assert before[HISTORY].startswith(after.pop(HISTORY))
-    assert after == {name: content for name, content in before.items() if name != HISTORY}
+    progress = json.loads(after.pop(PROGRESS))
+    rows = csv.DictReader(io.StringIO(before[HISTORY].decode()))
+    assert progress in [{name: float(row[name]) for name in progress} for row in rows]
+    assert after == {name: content for name, content in before.items() if name not in (HISTORY, PROGRESS)}
 
     if fault.stage in ("download", "vectorize"):  # the others take seconds; test_kills.py runs them after a kill
         shutil.copy(reproduced.folder / "params.yaml", folder)

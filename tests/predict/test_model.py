@@ -18,7 +18,7 @@ from stages.download import __main__ as download
 from stages.encoding import vocabulary
 from stages.inference.network import read
 from stages.predict.model import Model
-from stages.tables import Row
+from stages.tables.rows import Row
 from stages.vectorize import __main__ as vectorize
 from tests.conftest import all_features, write_params
 from tests.predict.conftest import COLUMNS, WORDS, build, made_up

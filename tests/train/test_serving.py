@@ -19,7 +19,7 @@ from stages.encoding import TokenizerName
 from stages.inference.network import read
 from stages.params import Params, Train
 from stages.predict.model import Model
-from stages.tables import Row
+from stages.tables.rows import Row
 from stages.train import network, serving
 from tests.conftest import ROOT, write_params
 

@@ -1,4 +1,4 @@
-"""What `stages.tables` reads, against what pandas and Polars wrote; and what is said of what cannot be read."""
+"""Rows that are read, against what pandas and Polars wrote; and what is said of what cannot be read."""
 
 import bz2
 import gzip
@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages import tables
 from stages.console import UserError
 from stages.encoding import tokenizers as text
+from stages.tables import reader, stretches
+from stages.tables.layout import Layout
+from stages.tables.rows import Row, lines, normalize_label
 
 REVIEWS = pd.DataFrame(
     {
@@ -55,11 +57,11 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Any], object]] = {
 }
 
 
-def read(content: str | bytes = b"", name: str = "a.csv", **layout: Any) -> list[tables.Row]:
+def read(content: str | bytes = b"", name: str = "a.csv", **layout: Any) -> list[Row]:
     """The rows of a file with this content, or of one that is there."""
     if content:
         Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(tables.read(Path(name), tables.Layout(**layout)))
+    return list(reader.read(Path(name), Layout(**layout)))
 
 
 @pytest.fixture(autouse=True)
@@ -81,30 +83,46 @@ def test_what_is_written_is_read_whatever_the_name(writer: str) -> None:
 @pytest.mark.parametrize("writer", WRITERS)
 def test_stretches_have_the_rows_of_the_whole(writer: str) -> None:
     WRITERS[writer](REVIEWS, "reviews")
-    path, layout = Path("reviews"), tables.Layout()
-    stretches = tables.stretches(path, layout, 4000)
-    parts = [list(tables.read(path, layout, stretch)) for stretch in stretches]
-    assert [row[1:3] for part in parts for row in part] == [row[1:3] for row in tables.read(path, layout)]
+    path, layout = Path("reviews"), Layout()
+    cut = stretches.cut(path, layout, 4000)
+    parts = [list(reader.read(path, layout, stretch)) for stretch in cut]
+    assert [row[1:3] for part in parts for row in part] == [row[1:3] for row in reader.read(path, layout)]
     assert [row.number for row in parts[-1]] == list(range(1, len(parts[-1]) + 1))
     kinds = "comma|tab.*|semicolon|pipe.*|UTF-8.*|JSON lines|Polars CSV|Polars JSON lines"
-    assert (len(stretches) > 5) == bool(re.fullmatch(kinds, writer))
-    contents = [b"".join(tables.content(path, stretch)) for stretch in stretches]
+    assert (len(cut) > 5) == bool(re.fullmatch(kinds, writer))
+    contents = [b"".join(stretches.content(path, stretch)) for stretch in cut]
     assert len(set(contents)) == len(contents)
+
+
+def test_the_bytes_to_hash_are_the_same_each_time() -> None:
+    pq.write_table(pa.table([["a fine film"] * 4000, [0, 1] * 2000], ["text", "label"]), "a.parquet", row_group_size=99)
+    path = Path("a.parquet")
+    for stretch in stretches.cut(path, Layout(), 1000):
+        twice = zip(stretches.content(path, stretch), stretches.content(path, stretch), strict=True)
+        assert stretch
+        assert all(first == second for first, second in twice)
 
 
 def test_a_quotation_mark_without_its_other_half_does_not_keep_the_rest_in_one_piece(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tables, "LONGEST", 100)
+    monkeypatch.setattr(stretches, "LONGEST", 100)
     Path("a.csv").write_text(
         "text,label\n" + "".join(f"{row} {'6' * 9}{chr(34) * (row == 3)},1\n" for row in range(1000))
     )
-    stretches = tables.stretches(Path("a.csv"), tables.Layout(), 1000)
-    assert len(stretches) > 8
-    rows = [row for each in stretches for row in tables.read(Path("a.csv"), tables.Layout(), each)]
-    assert [row.text for row in rows] == [row.text for row in tables.read(Path("a.csv"), tables.Layout())]
+    cut = stretches.cut(Path("a.csv"), Layout(), 1000)
+    assert len(cut) > 8
+    rows = [row for each in cut for row in reader.read(Path("a.csv"), Layout(), each)]
+    assert [row.text for row in rows] == [row.text for row in reader.read(Path("a.csv"), Layout())]
     Path("a.csv").write_text("text,label\r" + "fine,1\r" * 1000)  # no line feed, nowhere to cut
-    assert tables.stretches(Path("a.csv"), tables.Layout(), 1000) == [None]
+    assert stretches.cut(Path("a.csv"), Layout(), 1000) == [None]
+
+
+def test_a_byte_order_mark_counts_for_all_stretches() -> None:
+    path, layout = Path("a.csv"), Layout(encoding="cp1252")
+    path.write_text("text,label\n" + "café,1\n" * 1000, encoding="utf-8-sig")
+    rows = [row.text for each in stretches.cut(path, layout, 1000) for row in reader.read(path, layout, each)]
+    assert rows == ["café"] * 1000
 
 
 def test_tsv_with_quotation_marks_in_the_text() -> None:
@@ -213,7 +231,7 @@ def test_parquet_values_of_other_types_are_bad_rows() -> None:
 
 @pytest.mark.parametrize("label", [1, 1.0, "1", " 1.0", True, "TRUE", "Pos "])
 def test_labels_are_normalized(label: object) -> None:
-    assert tables.normalize_label(label) in ("1", "true", "pos")
+    assert normalize_label(label) in ("1", "true", "pos")
 
 
 def zipped(*names: str) -> bytes:
@@ -266,12 +284,12 @@ def test_plain_lines_are_texts() -> None:
     content = "\ufeffgood\r\n  naïve \u2028 \x85 still the same \nno end"
     Path("a.txt").write_bytes(content.encode())
     expected = ["good", "  naïve \u2028 \x85 still the same ", "no end"]
-    for rows in (read(name="a.txt", parts=("text",)), list(tables.lines("a.txt", io.BytesIO(content.encode())))):
+    for rows in (read(name="a.txt", parts=("text",)), list(lines("a.txt", io.BytesIO(content.encode())))):
         assert [(row.where, row.text) for row in rows] == [
             (f"a.txt, row {n}", each) for n, each in enumerate(expected, 1)
         ]
     with pytest.raises(UserError, match=r"^some is empty"):
-        list(tables.lines("some", io.BytesIO()))
+        list(lines("some", io.BytesIO()))
     with pytest.raises(UserError, match=r"^some.*utf-8"):
-        list(tables.lines("some", io.BytesIO(b"caf\xe9")))
-    assert "1,000,000" in next(tables.lines("some", io.BytesIO(b"x" * 3_000_000))).problem
+        list(lines("some", io.BytesIO(b"caf\xe9")))
+    assert "1,000,000" in next(lines("some", io.BytesIO(b"x" * 3_000_000))).problem
