@@ -1,4 +1,4 @@
-"""The stages on Chinese reviews, without spaces, in which the order of two characters decides the class."""
+"""The stages on corpora in scripts without spaces, where the order of two characters decides the class."""
 
 import csv
 from pathlib import Path
@@ -6,13 +6,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+import pytest
 
 from stages.contracts.features import read_columns
 from stages.contracts.model import MODEL
 from stages.evaluate.results import PREDICTIONS
 from tests.conftest import all_features, run_stage, write_params
 
-FIRST, THEN, *OTHERS = [*"电影故事演员导演音乐真的"]
+SCRIPTS = {"Chinese": "电影故事演员导演音乐真的", "Thai": "กขคงจฉชซ"}
+"""Characters of each script."""
 CHANGES: dict[str, dict[str, object]] = {
     "data": {"sources": ["files"], "tokenizer": "unicode", "files": {"folder": ".", "test_share": 0.25}},
     "vectorize": {"num_words": None, "ngrams": 2, "min_count": 2},
@@ -23,24 +25,27 @@ CHANGES: dict[str, dict[str, object]] = {
 }  # fmt: skip
 
 
-def corpus() -> list[tuple[str, str]]:
-    """Reviews of ten characters, two of which are in the order of the class."""
+def corpus(characters: str) -> list[tuple[str, str]]:
+    """Reviews of ten characters. The first two characters stand in the order of the class, with one in between."""
     generator = np.random.default_rng(1)
+    first, then, *others = dict.fromkeys(characters)
     reviews = []
     for row in range(600):
-        pair, label = (FIRST + THEN, "pos") if row % 2 else (THEN + FIRST, "neg")
-        reviews.append(("".join([*generator.choice(OTHERS, 4), pair, *generator.choice(OTHERS, 4)]), label))
+        pair = (first + then, "pos") if row % 2 else (then + first, "neg")
+        reviews.append(("".join([*generator.choice(others, 4), pair[0], *generator.choice(others, 4)]), pair[1]))
     return reviews
 
 
-def test_two_characters_are_an_n_gram_and_keras_alone_reads_the_model(folder: Path) -> None:
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_two_characters_are_an_n_gram_and_keras_alone_reads_the_model(folder: Path, script: str) -> None:
     write_params(folder, CHANGES)
     with (folder / "reviews.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("text", "label"), *corpus()])
+        csv.writer(file).writerows([("text", "label"), *corpus(SCRIPTS[script])])
     for stage in ("download", "vectorize", "train", "evaluate"):
         run_stage(stage, folder)
 
-    assert {f"{FIRST} {THEN}", f"{THEN} {FIRST}"} <= set(read_columns().words)
+    first, then = list(dict.fromkeys(SCRIPTS[script]))[:2]
+    assert {f"{first} {then}", f"{then} {first}"} <= set(read_columns().words)
     predictions = pd.read_parquet(PREDICTIONS)
     assert ((predictions["probability"] > 0.5) == predictions["label"]).mean() > 0.95
     network = keras.models.load_model(MODEL)
