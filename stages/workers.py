@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -132,6 +133,8 @@ def _engine() -> Iterator[Any]:
         with client, joblib.parallel_config("dask", client=client):
             yield joblib.Parallel(return_as="generator")
         return
+    # It warns of tasks without a use where an error ends the run. The error says why.
+    warnings.filterwarnings("ignore", category=UserWarning, module="joblib.parallel")
     global _started
     _started = True
     start = {"initializer": _watch, "initargs": (os.getpid(),), "max_nbytes": None}
