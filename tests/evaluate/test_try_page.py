@@ -135,7 +135,9 @@ def test_the_page_answers_as_predict_does(browser: Browser, folder: Path, name: 
     _, columns = train(some, words, tokenizer)
     # Half of the texts are above this threshold.
     threshold = float(np.median([answer.probability for answer in predicted(columns, texts)]))
-    shown = typed(opened(browser, render(columns, texts, threshold)), texts)
+    page = render(columns, texts, threshold)
+    assert f'style="--threshold: {100 * threshold}%"' in page
+    shown = typed(opened(browser, page), texts)
     answers = predicted(columns, [each["text"] for each in shown], threshold)
     for each, answer in zip(shown, answers, strict=True):
         assert each["probability"] == pytest.approx(answer.probability, abs=1e-3)
