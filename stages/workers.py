@@ -61,7 +61,7 @@ def each(
     from tqdm import tqdm
 
     with tqdm(total=len(tasks), desc=what, unit=" parts", disable=None if bar else True) as progress:
-        if not is_parallel(size):
+        if not is_parallel(size) or len(tasks) == 1:
             for task in tasks:
                 yield function(task)
                 progress.update()

@@ -180,7 +180,7 @@ def test_no_byte_shows_a_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, 
         assert written(monkeypatch, "2") == one
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
     with pytest.raises(UserError, match=r"^no scheduler answers at DASK_SCHEDULER_ADDRESS=tcp://127.0.0.1:9 "):
-        workers.run(refuse, [1], 0, "work")
+        workers.run(refuse, [1, 2], 0, "work")
 
 
 @pytest.fixture
