@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stages.console import UserError
 from stages.contracts.features import Columns, Features, read_columns
 from stages.contracts.model import MODEL, MODEL_COLUMNS, THRESHOLD, read_threshold
 from stages.contracts.reviews import Reviews
 from stages.encoding import multi_hot, ngrams, vocabulary
-from stages.encoding.tokenizers import TOKENIZERS
+from stages.encoding.tokenizers import LINES
 from stages.inference import network
 from stages.inference.attribution import leave_one_out
 
@@ -66,10 +68,10 @@ class Model:
         self._threshold = threshold
         self._words = columns.words
         self._network = network
-        self._tokenize = TOKENIZERS[columns.tokenizer]
+        self._line = LINES[columns.tokenizer]
         self._singles = columns.singles
         words = ngrams.all_words(columns)
-        self._ranks = {word: rank for rank, word in enumerate(words, 1)}
+        self._by_rank = _array(words)
         self._ngrams = ngrams.parse(columns, words)
 
     def answers(self, rows: Iterable["Row"], *, explain: bool) -> Iterator[Answer]:
@@ -105,15 +107,14 @@ class Model:
         A word without a column sets `vocabulary.UNKNOWN`, no matter whether it is rare or absent in the training split.
         (In the test split, words that are absent in the training split are dropped.)
         """
-        unknown = len(self._ranks) + 1
-        tokens: list[int] = []
-        lengths = []
-        for text in texts:
-            words = self._tokenize(text)
-            tokens += map(self._ranks.get, words, repeat(unknown))
-            lengths.append(len(words))
-        offsets = np.array([0, *accumulate(lengths)], np.int32)
-        reviews = Reviews(np.array(tokens, np.int32), offsets, np.zeros(len(texts), np.uint8))
+        lines = pc.split_pattern(_array(map(self._line, texts)), " ")
+        words, known = lines.flatten(), len(self._by_rank)
+        # Arrow numbers the words in the order in which they first come, so a known word gets its rank - 1.
+        numbers = pa.concat_arrays([self._by_rank, words]).dictionary_encode().indices
+        kept = np.from_dlpack(pc.binary_length(words)) > 0  # two spaces have an empty word between them
+        tokens = np.minimum(np.from_dlpack(numbers)[known:][kept], known) + np.int32(1)
+        offsets = np.append(0, np.cumsum(kept))[np.from_dlpack(lines.offsets)].astype(np.int32)
+        reviews = Reviews(tokens, offsets, np.zeros(len(texts), np.uint8))
         return multi_hot.encode(reviews, self._singles, self._ngrams)
 
     def _reasons(self, features: Features) -> Iterator[dict[str, float]]:
@@ -134,6 +135,13 @@ def read_model(models: Path) -> Model:
     """Read the model in a folder."""
     columns = read_columns(models / MODEL_COLUMNS.name)
     return Model(network.read(columns, models / MODEL.name), columns, read_threshold(models / THRESHOLD.name))
+
+
+def _array(texts: Iterable[str]) -> pa.LargeStringArray:
+    """Do what `pa.array` does, which imports pandas, as `to_numpy` does. A single text does not need it."""
+    encoded = [text.encode() for text in texts]
+    offsets = np.array([0, *accumulate(map(len, encoded))], np.int64)
+    return pa.LargeStringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
 
 
 def _chunks(rows: Iterable["Row"]) -> Iterator[list["Row"]]:

@@ -12,7 +12,6 @@ from stages.contracts.model import MODEL
 from stages.predict.model import Answer, Model, read_model
 from stages.tables import reader, stretches
 from stages.tables.layout import Layout
-from stages.tables.rows import Row
 
 _STRETCH = 4 << 20
 """Bytes that are predicted at a time, by one process."""
@@ -64,8 +63,8 @@ def _in_parallel(models: Path, file: Path, layout: Layout, *, explain: bool) -> 
                 yield None
                 return
             for each in found:
-                row = Row(str(file), "", number=each.row + done)
-                yield each._replace(row=row.number, where=row.where)
+                row = each.row + done
+                yield each._replace(row=row, where=f"{file}, row {row:,}")
             done += len(found)
 
 
