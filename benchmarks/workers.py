@@ -11,7 +11,9 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -61,10 +63,13 @@ def write_params(folder: Path, reviews: Path, train: str, tokenizer: str) -> Non
 def split(path: Path, folder: Path) -> None:
     """Write a CSV without line ends in its texts as several files."""
     folder.mkdir()
-    with path.open("rb") as file:
-        header, *rows = file.readlines()
-    for number in range(FILES):
-        (folder / f"{number:02}.csv").write_bytes(header + b"".join(rows[number::FILES]))
+    with path.open("rb") as file, ExitStack() as stack:
+        header = file.readline()
+        parts = [stack.enter_context((folder / f"{number:02}.csv").open("wb")) for number in range(FILES)]
+        for part in parts:
+            part.write(header)
+        for row, part in zip(file, cycle(parts), strict=False):
+            part.write(row)
 
 
 def one_round(folder: Path) -> Iterator[tuple[str, measure.Measured]]:
