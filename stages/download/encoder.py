@@ -143,10 +143,9 @@ def _encode(
     """Yield rows with ranks as tokens, without the words of rank 0, some at a time."""
     which = np.searchsorted([unit.start for unit in units[1:]], rows, "right")
     ranks = np.load(units[0].words.with_name(_RANKS), mmap_mode="r")
-    opened = {number: tokens.read(units[number].tokens) for number in np.unique(which).tolist()}
     starts, lengths = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
-    for number, unit in opened.items():
-        each = unit["lengths"].to_numpy()
+    for number in np.unique(which).tolist():
+        each = tokens.read(units[number].tokens)["lengths"].to_numpy()
         chosen = which == number
         local = rows[chosen] - units[number].start
         lengths[chosen], starts[chosen] = each[local], (np.cumsum(each, dtype=np.int64) - each)[local]
@@ -156,11 +155,12 @@ def _encode(
         found = np.empty(offsets[-1], np.int32)
         origins = []
         for number in np.unique(which[batch]).tolist():
+            unit = tokens.read(units[number].tokens)  # one at a time: what is mapped counts as memory
             chosen = np.flatnonzero(which[batch] == number)
             at, length = batch[chosen], lengths[batch[chosen]]
-            words = np.load(units[number].words)[opened[number]["tokens"].to_numpy()[_spans(starts[at], length)]]
+            words = np.load(units[number].words)[unit["tokens"].to_numpy()[_spans(starts[at], length)]]
             found[_spans(offsets[chosen], length)] = ranks[words]
-            origins.append(_origins(units[number], opened[number], rows[at] - units[number].start, slices))
+            origins.append(_origins(units[number], unit, rows[at] - units[number].start, slices))
         more = details and details.take(batch)
         if more is None and units[0].origin:
             more = pa.concat_tables(origins).take(np.argsort(np.argsort(which[batch], kind="stable")))
