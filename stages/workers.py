@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from stages.console import UserError, cleanup_on_interrupt, one_line, say
@@ -162,6 +163,7 @@ def _dispatch(parallel: Any, function: Callable[[_Task], _Result], tasks: Sequen
     """Start the workers with SIGINT blocked, which they inherit: Ctrl-C is for this process, which ends them."""
     import joblib
 
+    resource_tracker.ensure_running()  # otherwise the workers' start would start it, which unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         results: Iterator[_Result] = parallel(joblib.delayed(function)(task) for task in tasks)
