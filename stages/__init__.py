@@ -2,6 +2,19 @@
 
 import sys
 from importlib.util import find_spec
+from types import TracebackType
+
+
+def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Report Ctrl-C in one line while `python -m stages.NAME` imports its modules, before `console.run` does."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted: no result was begun", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+if sys.argv[0] == "-m":
+    sys.excepthook = _report
 
 _NEEDED = (
     "jinja2", "joblib", "keras", "matplotlib", "numpy", "pandas", "pathspec", "pooch", "pyarrow", "pydantic", "ruamel",

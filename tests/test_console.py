@@ -1,5 +1,6 @@
 """The messages and exit codes of the programs."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -121,6 +122,19 @@ def test_importing_changes_no_signal_handler() -> None:
         "assert handlers() == before"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("stage", ["download", "vectorize", "train", "evaluate", "predict"])
+def test_an_interrupt_during_imports_is_one_line(stage: str, tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)")
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}", *["a text"] * (stage == "predict")],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=False, capture_output=True, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert (done.returncode in (-signal.SIGINT, 128 + signal.SIGINT), done.stdout) == (True, "")
+    assert done.stderr.startswith("interrupted: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_missing_dependencies_are_an_error_of_one_line() -> None:
