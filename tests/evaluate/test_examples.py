@@ -7,9 +7,8 @@ import scipy.sparse
 from stages.contracts.features import Columns
 from stages.contracts.reviews import Reviews
 from stages.encoding import multi_hot, ngrams
-from stages.encoding.ngrams import NGrams
 from stages.evaluate import examples
-from stages.evaluate.examples import Word, WordEffect
+from stages.evaluate.examples import Example, Word, WordEffect
 
 WORDS = ["the", "film", "good", "bad", "odd", "rare"]
 COLUMNS = ["<padding>", "<start>", "<unknown>", "<unused>", "the", "film", "good", "bad"]
@@ -69,16 +68,25 @@ def test_one_right_row_fills_only_the_lists_that_it_fits() -> None:
 DETAILS = pd.DataFrame({"file": ["pos/1.txt", "a.csv", "a.csv"], "row": [0, 999, 1000]})
 
 
-def test_words_are_in_reading_order_with_their_marks() -> None:
-    some = made("good film odd the good", "bad the bad")
-    matrix = multi_hot.encode(some, len(COLUMNS)).matrix
-    fall = dict(zip(COLUMNS, [9, 9, 9, 9, 0.001, -0.25, 1.5, -2], strict=True))
-    effects = np.array([fall[COLUMNS[column]] for column in matrix.indices])
+def described(
+    some: Reviews, effects: dict[str, float], chosen: dict[str, list[int]], columns: list[str] = COLUMNS
+) -> dict[str, list[Example]]:
+    """Describe reviews, given the effects of words. Those of the special columns are large, but are never shown."""
+    meanings = Columns(columns, "keras")
+    known = ngrams.parse(meanings, WORDS)
+    matrix = multi_hot.encode(some, len(COLUMNS), known).matrix
+    by_column = np.array([9.0] * 4 + [effects.get(word, 0.0) for word in columns[4:]])
+    rows = {title: np.array(numbers, np.int64) for title, numbers in chosen.items()}
     probabilities = np.array([0.25, 0.5, 0.75], np.float32)
-    chosen = {"Wrong": np.array([2]), "Empty": np.array([], np.int64), "Right": np.array([0])}
-    shown = examples.describe(
-        chosen, probabilities, some, matrix, effects, WORDS, Columns(COLUMNS, "keras"), NGrams(len(WORDS)), DETAILS
+    return examples.describe(
+        rows, probabilities, some, matrix, by_column[matrix.indices], WORDS, meanings, known, DETAILS
     )
+
+
+def test_words_are_in_reading_order_with_their_marks() -> None:
+    effects = {"the": 0.001, "film": -0.25, "good": 1.5, "bad": -2.0}
+    some = made("good film odd the good", "bad the bad")
+    shown = described(some, effects, {"Wrong": [2], "Empty": [], "Right": [0]})
     assert list(shown) == ["Wrong", "Empty", "Right"]
     (first,), (second,) = shown["Wrong"], shown["Right"]
     good, film, bad = Word("good", 1.5), Word("film", -0.25), Word("bad", -2)
@@ -91,29 +99,12 @@ def test_words_are_in_reading_order_with_their_marks() -> None:
 
 
 def test_all_words_of_an_n_gram_are_marked() -> None:
-    columns = Columns([*COLUMNS, "the film"], "keras")
-    known, some = ngrams.parse(columns, WORDS), made("the film the good film")
-    matrix = multi_hot.encode(some, len(COLUMNS), known).matrix
-    fall = {"film": 0.25, "the film": -1.5}
-    effects = np.array([fall.get(columns.words[column], 0.0) for column in matrix.indices])
-    chosen, probabilities = {"Right": np.array([0])}, np.array([0.25], np.float32)
-    shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS, columns, known, DETAILS)["Right"][0]
+    some = made("the film the good film")
+    (shown,) = described(some, {"film": 0.25, "the film": -1.5}, {"Right": [0]}, [*COLUMNS, "the film"])["Right"]
     assert [word.log_odds for word in shown.words] == [-1.5, -1.5, 0, 0, 0.25]
     assert shown.strongest == [Word("the film", -1.5), Word("film", 0.25)]
 
 
 def test_a_long_review_is_cut_in_the_report() -> None:
-    some = made("the " * 5000)
-    matrix = multi_hot.encode(some, len(COLUMNS)).matrix
-    shown = examples.describe(
-        {"All": np.array([0])},
-        np.zeros(1, np.float32),
-        some,
-        matrix,
-        np.zeros(matrix.nnz),
-        WORDS,
-        Columns(COLUMNS, "keras"),
-        NGrams(len(WORDS)),
-        DETAILS,
-    )
-    assert (len(shown["All"][0].words), shown["All"][0].left_out) == (1000, 4000)
+    (shown,) = described(made("the " * 5000), {}, {"All": [0]})["All"]
+    assert (len(shown.words), shown.left_out) == (1000, 4000)

@@ -8,7 +8,7 @@ from sklearn.calibration import calibration_curve
 
 from stages.console import UserError
 from stages.contracts.reviews import Source
-from stages.evaluate import bootstrap, charts, metrics
+from stages.evaluate import bootstrap, metrics
 from tests.conftest import example_history
 
 
@@ -135,12 +135,3 @@ def test_the_interval_of_a_well_calibrated_network_contains_its_calibration_erro
 def test_a_test_split_of_one_class_is_an_error() -> None:
     with pytest.raises(UserError, match="only positive reviews"):
         metrics.measure(np.ones(3), np.ones(3, np.float32), np.full(3, 0.7, np.float32), 0.5)
-
-
-@pytest.mark.parametrize("value", [0.0, 0.1, 0.25, 1.0])
-def test_each_row_is_in_one_calibration_bin(value: float) -> None:
-    labels, probabilities = example(999)
-    probabilities[:50] = value
-    bins = charts.calibration_bins(labels, probabilities)
-    assert bins[:, 0].sum() == 999
-    assert np.nansum(bins[:, 0] * bins[:, 2]) == labels.sum()
