@@ -37,9 +37,9 @@ def by_keras(model: keras.Sequential, matrix: scipy.sparse.csr_matrix) -> NDArra
 def read_back(folder: object) -> ReadBack:
     """A function that makes a Keras network of layers with random weights, and reads it from its file."""
 
-    def build(*layers: keras.Layer, loss: object = "binary_crossentropy") -> tuple[keras.Sequential, Network]:
+    def build(*layers: keras.Layer) -> tuple[keras.Sequential, Network]:
         model = keras.Sequential([keras.Input((COLUMNS,)), *layers])
-        model.compile("sgd", loss)
+        model.compile("sgd", "binary_crossentropy")
         generator = np.random.default_rng(7)
         for layer in model.layers:
             if not isinstance(layer, keras.layers.Normalization):

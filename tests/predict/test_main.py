@@ -24,15 +24,17 @@ from tests.predict.conftest import made_up
 TEXTS = [*made_up(40), "naïve word1, word2", 'word3 "word4"']
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "stages.predict", *arguments]
+PROGRAM = [sys.executable, "-m", "stages.predict"]
 
 
-def run(folder: Path, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        command(*arguments), cwd=folder, env=environment, check=False, capture_output=True, text=True, **options
-    )
+@pytest.fixture(autouse=True)
+def _path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program run in any folder."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def run(command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, cwd=folder, input="", check=False, capture_output=True, text=True)
 
 
 def answered(
@@ -212,15 +214,12 @@ def test_it_runs_in_any_folder_with_only_the_models(models: Path, tmp_path: Path
     """As a module and as the console script."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    program = Path(sys.executable).with_name("multihot-predict")
-    for start in (command(), [str(program)]):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        ask = partial(subprocess.run, cwd=elsewhere, env=environment, check=False, capture_output=True, text=True)
-        done = ask([*start, "--models", str(models / "models"), "word1 word2", "WORD3"])
+    for start in (PROGRAM, [str(Path(sys.executable).with_name("multihot-predict"))]):
+        done = run([*start, "--models", str(models / "models"), "word1 word2", "WORD3"], elsewhere)
         assert (done.returncode, done.stderr) == (0, "")
         assert [line.split()[2:] for line in done.stdout.splitlines()] == [["word1", "word2"], ["WORD3"]]
-        assert "--models" in ask([*start, "--help"]).stdout
-        without = ask([*start, "word1"])
+        assert "--models" in run([*start, "--help"], elsewhere).stdout
+        without = run([*start, "word1"], elsewhere)
         assert (without.returncode, without.stdout) == (1, "")
         assert "models is not a folder" in without.stderr
         assert "--models" in without.stderr
@@ -230,10 +229,8 @@ def test_it_runs_in_any_folder_with_only_the_models(models: Path, tmp_path: Path
 @pytest.mark.skipif(sys.platform == "win32", reason="shells with pipes")
 def test_a_closed_pipe_ends_the_program_silently(models: Path) -> None:
     (models / "many.txt").write_text("word1 word2\n" * 30_000)
-    with subprocess.Popen(
-        command("--file", "many.txt"), cwd=models, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+    command = [*PROGRAM, "--file", "many.txt"]
+    with subprocess.Popen(command, cwd=models, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().endswith("  word1 word2\n")
@@ -249,10 +246,7 @@ def test_only_a_terminal_shows_a_progress_bar(models: Path, terminal: bool) -> N
     if terminal:
         termios.tcsetwinsize(writer, (24, 80))
     with (models / "answers").open("wb") as file:
-        process = subprocess.Popen(
-            command("--file", "many.txt"), cwd=models, env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=file, stderr=writer,
-        )  # fmt: skip
+        process = subprocess.Popen([*PROGRAM, "--file", "many.txt"], cwd=models, stdout=file, stderr=writer)
     os.close(writer)
     said = b"".join(iter(partial(_read, reader), b""))
     os.close(reader)
@@ -283,10 +277,10 @@ def _read(descriptor: int) -> bytes:
     ],
 )
 def test_wrong_arguments_print_the_usage(folder: Path, arguments: list[str], message: str) -> None:
-    done = run(folder, *arguments, input="")
+    done = run([*PROGRAM, *arguments], folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: python -m stages.predict")
-    assert message in done.stderr
+    assert f": error: {message}" in done.stderr
 
 
 def test_a_terminal_without_a_text_is_a_usage_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,7 @@ def test_probabilities_agree_with_keras(
     np.testing.assert_allclose(answer(list(texts)), expected, atol=1e-6)
     np.testing.assert_allclose(answer(list(texts)[2:3]), expected[2:3], atol=1e-6)
     assert answer([]).shape == (0,)
+    assert len(set(expected.tolist())) > 5  # texts with other words have other probabilities
 
 
 def test_layers_other_than_dense_are_saved(folder: Path) -> None:
@@ -115,15 +116,6 @@ def test_layers_other_than_dense_are_saved(folder: Path) -> None:
     model.fit(rows, np.arange(len(rows)) % 2, epochs=3, verbose=0)
     write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
     np.testing.assert_allclose(load()(list(KERAS)), model.predict(rows, verbose=0)[:, 0], atol=1e-6)
-
-
-def test_each_word_counts_once(settings: Train) -> None:
-    """Texts that differ in one word have different probabilities, so the tests above can fail."""
-    model = network.build(len(WORDS), settings.model_copy(update={"hidden_units": []}))
-    write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
-    texts = ["a", "a film", "a film grand", "a film grand unheard"]
-    assert len(set(load()(texts).tolist())) == len(texts)
-    np.testing.assert_array_equal(load()(["grand film grand a a film"]), load()(texts[2:3]))
 
 
 def test_two_models_in_one_process_have_their_own_words(settings: Train) -> None:

@@ -51,8 +51,3 @@ def test_html_is_split_as_by_the_tokenizer(name: str) -> None:
     references = [*text.NAMES, *(f"&#{number};" for number in numbers), *(f"&#X{number:x};" for number in numbers)]
     pages = [*(f"x{reference}y" for reference in references), *samples([*HTML, *SOME], 5000)]
     assert words(name, pages) == [text.TOKENIZERS[name](page) for page in pages]
-
-
-@pytest.mark.parametrize("name", ["keras", "unicode"])
-def test_no_texts_result_in_no_words(name: str) -> None:
-    assert words(name, []) == []
