@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -14,15 +15,21 @@ from tests.conftest import ROOT
 PROGRAM = """
 import atexit, os, signal
 from stages import console
-def main(): {body}
+def main():
+{body}
 console.run(main, "What it does.")
 """
+INTERRUPTED = "interrupted: no result was left half-written\n"
+CLEANING = "with console.cleanup_on_interrupt(str()):\n try: os.kill(os.getpid(), signal.SIGINT)\n"
 
 
-def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    code = PROGRAM.format(body=body)
+def program(body: str) -> str:
+    return PROGRAM.format(body=indent(body, " "))
+
+
+def run(body: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, check=False, capture_output=True, text=True,
+        [sys.executable, "-c", program(body)], cwd=ROOT, check=False, capture_output=True, text=True,
         # A process in the background ignores SIGINT, and the processes that it starts would too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
@@ -35,25 +42,11 @@ def run(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         ("raise console.UserError('a.csv: row 3 is empty')", 1, "error: a.csv: row 3 is empty\n"),
         ("open('no/such/file')", 1, "error: no/such/file: No such file or directory\n"),
         ("raise OSError(28, 'No space left on device')", 1, "error: I/O: No space left on device\n"),
-        ("os.kill(os.getpid(), signal.SIGINT)", 130, "interrupted: no result was left half-written\n"),
-        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "interrupted: no result was left half-written\n"),
-        (
-            "exec('with console.cleanup_on_interrupt(str()):\\n"
-            " try: os.kill(os.getpid(), signal.SIGINT)\\n except: 1 / 0')",
-            130,
-            "interrupted: no result was left half-written\n",
-        ),
-        (
-            "exec('with console.cleanup_on_interrupt(str()):\\n"
-            " try: os.kill(os.getpid(), signal.SIGINT)\\n except: pass')",
-            130,
-            "interrupted: no result was left half-written\n",
-        ),
-        (
-            "exec('try: os.kill(os.getpid(), signal.SIGTERM)\\nexcept: pass')",
-            143,
-            "interrupted: no result was left half-written\n",
-        ),
+        ("os.kill(os.getpid(), signal.SIGINT)", 130, INTERRUPTED),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, INTERRUPTED),
+        (f"{CLEANING} except: 1 / 0", 130, INTERRUPTED),
+        (f"{CLEANING} except: pass", 130, INTERRUPTED),
+        ("try: os.kill(os.getpid(), signal.SIGTERM)\nexcept: pass", 143, INTERRUPTED),
         ("atexit.register(os.kill, os.getpid(), signal.SIGTERM)", -15, ""),
         ("bytearray(1 << 60)", 1, f"error: {console.NO_MEMORY}\n"),
         ("raise BrokenPipeError(32, 'Broken pipe')", 141, ""),
@@ -70,21 +63,9 @@ def test_a_bug_keeps_its_traceback() -> None:
     assert "ZeroDivisionError" in done.stderr
 
 
-def test_unknown_arguments_are_an_error() -> None:
-    assert run("print('ran')", "--unknown").returncode == 2
-
-
-def test_a_usage_error_is_printed_after_the_usage() -> None:
-    done = run("raise console.UsageError('not both')")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: ")
-    assert done.stderr.endswith(": error: not both\n")
-
-
 def test_a_closed_pipe_at_exit_is_not_an_error() -> None:
-    code = PROGRAM.format(body="print('a line that waits in the buffer')")
     with subprocess.Popen(
-        [sys.executable, "-c", f"input(){code}"],
+        [sys.executable, "-c", "input()" + program("print('a line that waits in the buffer')")],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
@@ -153,7 +134,7 @@ def test_missing_dependencies_are_an_error_of_one_line() -> None:
 def test_a_low_memory_limit_is_an_error_of_run_only() -> None:
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({10**9}, {10**9})); import stages\n"
     done = subprocess.run(
-        [sys.executable, "-c", limit + PROGRAM.format(body="pass")],
+        [sys.executable, "-c", limit + program("pass")],
         cwd=ROOT, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
