@@ -178,6 +178,7 @@ def test_no_byte_shows_a_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, 
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
         assert workers.run(kill, [(tmp_path / "once", number) for number in range(6)], 0, "work") == list(range(6))
         assert written(monkeypatch, "2") == one
+    monkeypatch.setattr(workers, "_TIMEOUT", 1)
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
     with pytest.raises(UserError, match=r"^no scheduler answers at DASK_SCHEDULER_ADDRESS=tcp://127.0.0.1:9 "):
         workers.run(refuse, [1, 2], 0, "work")
@@ -187,15 +188,11 @@ def test_no_byte_shows_a_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, 
 def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Start a scheduler and a worker with two threads, and yield the scheduler's process number."""
     file = tmp_path / "scheduler.json"
-    commands = [["scheduler", "--host", "127.0.0.1", "--port", "0"], ["worker", "--no-nanny", "--nthreads", "2"]]
+    options = ["--scheduler-file", str(file), "--no-dashboard"]
     programs = []
-    for command in commands:
-        options = ["--scheduler-file", str(file), "--no-dashboard"]
-        programs.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "dask", *command, *options], cwd=ROOT, stderr=subprocess.DEVNULL, text=True
-            )
-        )
+    for role in (["scheduler", "--host", "127.0.0.1", "--port", "0"], ["worker", "--no-nanny", "--nthreads", "2"]):
+        command = [sys.executable, "-m", "dask", *role, *options]
+        programs.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, text=True))
         until(file.exists)
     until(lambda: file.read_text().endswith("}"))
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", json.loads(file.read_text())["address"])

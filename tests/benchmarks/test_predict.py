@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import predict
 from benchmarks.measure import Measured
 from stages.download import word_counts
 
 
-def test_reviews_are_lines_of_known_words(tmp_path: Path) -> None:
+def test_reviews_are_lines_of_known_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "MANY", 6_000)
     mean = predict.write_reviews(tmp_path / "a.txt", 7)
     *lines, end = [line.split(" ") for line in (tmp_path / "a.txt").read_text(encoding="utf-8").split("\n")]
     assert (len(lines), end) == (7, [""])
