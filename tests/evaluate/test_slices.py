@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import accuracy_score
 
@@ -94,10 +93,3 @@ def test_names_of_slices_have_no_control_characters(folder: Path) -> None:
     details = pd.DataFrame({"file": ["=cmd()\u202e\x1b[1m\nx"] * 9})
     found = slices.table(*example(9), 0.5, COLUMNS, details)
     assert "file: =cmd()??[1m" in found["slice"].tolist()
-
-
-def read(folder: Path) -> pd.DataFrame:
-    """The predictions and the raw reviews of a project."""
-    predictions = pq.read_table(folder / "results" / "predictions.parquet").to_pandas()
-    made: pd.DataFrame = predictions.assign(tokens=pq.read_table(folder / "data/raw/test").column("tokens").to_pylist())
-    return made

@@ -1,12 +1,16 @@
 """A clone of the repository in which the real `dvc` runs on a small synthetic corpus."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from checks import clones
 from tests.conftest import ROOT, write_params
@@ -80,6 +84,21 @@ class Clone:
 
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()
+
+    def json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file with an object."""
+        values: dict[str, Any] = json.loads(self.read(name))
+        return values
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a Parquet file, or a folder of them."""
+        return pd.read_parquet(self.folder / name)
+
+    def outputs(self, *stages: str) -> list[Path]:
+        """Return the paths of everything that these stages write, as dvc.yaml lists it."""
+        listed = YAML(typ="safe").load(self.folder / "dvc.yaml")["stages"]
+        outs = [out for stage in stages for out in [*listed[stage]["outs"], *listed[stage].get("metrics", [])]]
+        return [self.folder / (out if isinstance(out, str) else next(iter(out))) for out in outs]
 
     def copied(self, folder: Path) -> "Clone":
         """A copy of this clone in a new folder."""

@@ -8,14 +8,7 @@ from ruamel.yaml import YAML
 
 from checks import caching
 from tests.conftest import ROOT
-from tests.pipeline.conftest import Clone
-
-
-def _outputs(clone: Clone) -> list[Path]:
-    """The paths of everything that a stage writes, as dvc.yaml lists it."""
-    stages = YAML(typ="safe").load(clone.folder / "dvc.yaml")["stages"].values()
-    outs = [out for stage in stages for out in [*stage["outs"], *stage.get("metrics", [])]]
-    return [clone.folder / (out if isinstance(out, str) else next(iter(out))) for out in outs]
+from tests.pipeline.conftest import STAGES, Clone
 
 
 def _content(path: Path) -> dict[Path, bytes]:
@@ -42,7 +35,7 @@ def test_a_changed_module_or_parameter_reruns_the_stages_that_use_it_and_undoing
 
 
 def test_lost_and_damaged_outputs_are_restored_from_the_cache(clone: Clone) -> None:
-    outputs = _outputs(clone)
+    outputs = clone.outputs(*STAGES)
     before = {file: content for path in outputs for file, content in _content(path).items()}
     for path in outputs:
         shutil.rmtree(path) if path.is_dir() else path.unlink()

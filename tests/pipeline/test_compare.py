@@ -1,6 +1,5 @@
 """`make compare` with the real dvc: what the page says of two runs, in a browser too."""
 
-import json
 import math
 import re
 import shutil
@@ -9,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from numpy.typing import NDArray
@@ -21,16 +19,11 @@ from tests.evaluate.test_metrics import by_scikit_learn, example
 from tests.pipeline.conftest import Clone
 
 
-def predictions(clone: Clone) -> pd.DataFrame:
-    found: pd.DataFrame = pq.read_table(clone.folder / "results" / "predictions.parquet").to_pandas()
-    return found
-
-
 @pytest.fixture(scope="module")
 def two_runs(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, pd.DataFrame]:
     """A clone whose last run differs from the committed one, and the committed predictions."""
     clone = reproduced.copied(tmp_path_factory.mktemp("compare") / "multihot")
-    before = predictions(clone)
+    before = clone.table("results/predictions.parquet")
     clone.set({"train": {"epochs": 1, "seed": 5}})
     clone.repro()
     return clone, before
@@ -45,7 +38,7 @@ def page(two_runs: tuple[Clone, pd.DataFrame]) -> Path:
 
 def test_the_page_says_what_follows_from_the_two_files_of_predictions(two_runs: tuple[Clone, pd.DataFrame]) -> None:
     clone, before = two_runs
-    after = predictions(clone)
+    after = clone.table("results/predictions.parquet")
     printed = clone.make("compare", "REV=HEAD").stdout
     text = clone.read("dvc_plots/compare.html")
     right = [(run["probability"] > 0.5) == (run["label"] == 1) for run in (before, after)]
@@ -63,7 +56,7 @@ def test_the_page_says_what_follows_from_the_two_files_of_predictions(two_runs: 
         r'<span class="quiet">(\S+) to (\S+)</span><br>(\w+)</td>',
         text,
     )
-    names = json.loads(clone.read("results/metrics.json"))["test"]
+    names = clone.json("results/metrics.json")["test"]
     assert len(verdicts) == len(names)  # the loss too, because it is the cross-entropy
     for metric, *numbers, verdict in verdicts:
         difference, low, high = (float(number.replace("\u2212", "-")) for number in numbers)

@@ -1,6 +1,7 @@
 """dvc.yaml lists all dependencies, and `checks.declared` reports what is missing or unused."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from ruamel.yaml import YAML
 
 from checks import declared
 from tests.conftest import ROOT
-from tests.pipeline.conftest import Clone
+from tests.pipeline.conftest import STAGES, Clone
 
 IMPORTED = """
 import json, pathlib, runpy, sys
@@ -23,7 +24,7 @@ print(json.dumps([str(pathlib.Path(file).relative_to(root)) for file in files] +
 """
 
 
-@pytest.mark.parametrize("stage", ["download", "vectorize", "train", "evaluate"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_the_check_finds_the_modules_that_a_running_stage_imports(clone: Clone, stage: str) -> None:
     printed = clone.run(sys.executable, "-c", IMPORTED.format(stage=stage)).stdout
     imported = set(json.loads(printed.splitlines()[-1])) - declared.CANNOT_CHANGE_OUTPUTS.keys()
@@ -40,13 +41,7 @@ def test_dvc_yaml_is_complete() -> None:
     [
         ("train", "deps", "stages/train", None, "train: imports stages/train/loop.py, which is not among its deps"),
         ("vectorize", "deps", "stages/storage.py", None, "vectorize: imports stages/storage.py, which is not among"),
-        (
-            "vectorize",
-            "deps",
-            None,
-            "stages/train/loop.py",
-            "vectorize: lists stages/train/loop.py among its deps, but",
-        ),
+        ("vectorize", "deps", None, "stages/train/loop.py", "vectorize: lists stages/train/loop.py among its deps,"),
         ("train", "deps", None, "stages/download", "train: lists stages/download/imdb.py among its deps, but does not"),
         ("train", "params", "train", None, "train: reads the parameters train, which are not listed"),
         ("download", "params", None, "train", "download: lists the parameters train, but reads none"),
@@ -70,10 +65,8 @@ def test_an_undeclared_or_unused_dependency_is_reported(
 
 
 def test_an_unused_parameter_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "stages").mkdir()
-    for path in (ROOT / "stages").rglob("*.py"):
-        target = tmp_path / path.relative_to(ROOT)
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(path.read_text().replace("settings.holdout_epochs", "20"))
-    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    shutil.copytree(ROOT / "stages", tmp_path / "stages")
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    for path in tmp_path.rglob("*.py"):
+        path.write_text(path.read_text().replace("settings.holdout_epochs", "20"))
     assert declared.problems(tmp_path) == ["train: no module reads the parameter train.holdout_epochs"]

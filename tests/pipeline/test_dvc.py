@@ -12,14 +12,25 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
 from ruamel.yaml import YAML
 
 from tests.evaluate import test_slices
 from tests.evaluate.test_metrics import by_scikit_learn
-from tests.pipeline.conftest import Clone
+from tests.pipeline.conftest import STAGES, Clone
+
+
+def of(predictions: pd.DataFrame, threshold: float = 0.5) -> dict[str, float]:
+    """The metrics of predictions, by scikit-learn."""
+    labels, probabilities = (predictions[name].to_numpy() for name in ("label", "probability"))
+    return by_scikit_learn(labels, probabilities, threshold=threshold)
+
+
+def with_tokens(clone: Clone) -> pd.DataFrame:
+    """The predictions, and the tokens of their reviews."""
+    tokens = clone.table("data/raw/test")["tokens"]
+    return clone.table("results/predictions.parquet").assign(tokens=tokens)
 
 
 def test_dvc_shows_metrics_stages_and_plots(clone: Clone) -> None:
@@ -27,8 +38,8 @@ def test_dvc_shows_metrics_stages_and_plots(clone: Clone) -> None:
     assert shown["source"] == "synthetic"
     assert "test_interval" not in shown  # in the file, but not a column for each end in DVC's tables
     assert {"loss", "binary_accuracy", "roc_auc", "expected_calibration_error"} <= set(shown["test"])
-    for stage in ("download", "vectorize", "train", "evaluate"):
-        assert stage in clone.dvc("dag")
+    graph = clone.dvc("dag")
+    assert all(stage in graph for stage in STAGES)
     assert "models/model.keras" in clone.dvc("ls", ".", "--dvc-only", "-R")
     clone.dvc("plots", "show")
     plots = YAML(typ="safe").load(clone.folder / "dvc.yaml")["plots"]
@@ -52,9 +63,9 @@ def test_there_are_figures_and_predictions(reproduced: Clone) -> None:
     names = {path.stem for path in plots.glob("*.csv")} | {"loss", "binary_accuracy", "slices"}
     assert {path.name for path in figures.iterdir()} == {f"{name}.png" for name in names}
     assert {"roc", "precision_recall", "calibration", "histogram", "confusion"} <= names
-    predictions = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
-    assert predictions.column_names == ["row", "label", "probability"]
-    assert predictions.column("row").to_pylist() == list(range(200))
+    predictions = reproduced.table("results/predictions.parquet")
+    assert predictions.columns.tolist() == ["row", "label", "probability"]
+    assert predictions["row"].tolist() == list(range(200))
 
 
 def test_no_cell_of_a_csv_file_is_a_formula(reproduced: Clone) -> None:
@@ -66,10 +77,9 @@ def test_no_cell_of_a_csv_file_is_a_formula(reproduced: Clone) -> None:
 
 
 def test_the_metrics_agree_with_scikit_learn_on_the_predictions(reproduced: Clone) -> None:
-    written = json.loads(reproduced.read("results/metrics.json"))
-    table = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
-    labels, probabilities = (table.column(name).to_numpy() for name in ("label", "probability"))
-    assert written["test"] == pytest.approx(by_scikit_learn(labels, probabilities), abs=2e-6)
+    written = reproduced.json("results/metrics.json")
+    predictions = reproduced.table("results/predictions.parquet")
+    assert written["test"] == pytest.approx(of(predictions), abs=2e-6)
     for name, value in written["test"].items():
         low, high = written["test_interval"][name]
         assert low <= value <= high
@@ -79,8 +89,8 @@ def test_the_metrics_agree_with_scikit_learn_on_the_predictions(reproduced: Clon
 
 def test_the_slices_agree_with_the_predictions_and_the_raw_reviews(reproduced: Clone) -> None:
     found = pd.read_csv(reproduced.folder / "results" / "slices.csv")
-    test_slices.check(found, test_slices.read(reproduced.folder), columns=500, threshold=0.5)
-    worst = json.loads(reproduced.read("results/metrics.json"))["worst_slice"]
+    test_slices.check(found, with_tokens(reproduced), columns=500, threshold=0.5)
+    worst = reproduced.json("results/metrics.json")["worst_slice"]
     assert found["accuracy"][found["slice"] == worst["slice"]].item() == pytest.approx(worst["accuracy"], abs=1e-4)
 
 
@@ -98,8 +108,8 @@ print(float(keras.models.load_model("models/model.keras").predict(row, verbose=0
         [sys.executable, "-P", "-c", code],
         cwd=reproduced.folder, check=True, capture_output=True, text=True, env=environment,
     )  # fmt: skip
-    predictions = pq.read_table(reproduced.folder / "results" / "predictions.parquet")
-    assert float(done.stdout) == pytest.approx(predictions.column("probability")[7].as_py(), abs=1e-6)
+    predictions = reproduced.table("results/predictions.parquet")
+    assert float(done.stdout) == pytest.approx(predictions["probability"][7], abs=1e-6)
 
 
 @pytest.mark.parametrize("program", [["stages.predict", "a fine film"], ["stages.evaluate"]])
@@ -116,26 +126,25 @@ def test_a_layer_without_numpy_code_is_computed_by_keras_with_a_warning(clone: C
     assert source.read_text().count(last) == 1
     source.write_text(source.read_text().replace(last, f"    network.add(keras.layers.LayerNormalization())\n{last}"))
     assert "LayerNormalization" in clone.dvc("repro")
-    predictions = pq.read_table(clone.folder / "results" / "predictions.parquet").column("probability").to_numpy()
+    predictions = clone.table("results/predictions.parquet")["probability"]
     rows = scipy.sparse.load_npz(clone.folder / "data/features/test/part-00000.npz").toarray()
     expected = keras.models.load_model(clone.folder / "models/model.keras").predict(rows, verbose=0)[:, 0]
     np.testing.assert_allclose(predictions, expected, atol=1e-6)
 
 
 def test_the_best_threshold_reruns_evaluate_only_and_is_used_in_the_metrics(clone: Clone) -> None:
-    before = json.loads(clone.read("results/metrics.json"))["test"]
+    before = clone.json("results/metrics.json")["test"]
     clone.set({"evaluate": {"threshold": "best"}})
     assert clone.repro() == ["evaluate"]
-    written = json.loads(clone.read("results/metrics.json"))
-    threshold = json.loads(clone.read("models/threshold.json"))["threshold"]
+    written = clone.json("results/metrics.json")
+    threshold = clone.json("models/threshold.json")["threshold"]
     assert written["threshold"] == threshold != 0.5
-    table = pq.read_table(clone.folder / "results" / "predictions.parquet")
-    labels, probabilities = (table.column(name).to_numpy() for name in ("label", "probability"))
-    expected = by_scikit_learn(labels, probabilities, threshold=threshold)
+    predictions = clone.table("results/predictions.parquet")
+    expected = of(predictions, threshold)
     assert written["test"] == pytest.approx(expected, abs=2e-6) != pytest.approx(before, abs=2e-6)
-    holdout = pq.read_table(clone.folder / "results" / "holdout.parquet")
+    holdout = clone.table("results/holdout.parquet")
     best = history_of(clone)[1]  # two epochs, as the final network has
-    right = (holdout.column("probability").to_numpy() > 0.5) == holdout.column("label").to_numpy()
+    right = (holdout["probability"] > 0.5) == holdout["label"]
     assert right.mean() == pytest.approx(float(best["val_binary_accuracy"]), abs=1e-6)
 
 
@@ -196,20 +205,17 @@ def test_own_reviews_run_through_all_stages_and_a_change_reruns_download(clone: 
     lines.insert(0, "sentence,sentiment,shop")
     own = clone.folder / "data" / "own" / "reviews.csv"
     own.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    files = {"slices": ["shop"]}
-    clone.set(
-        {"data": {"sources": ["files"], "tokenizer": "unicode", "files": files}, "train": {"learning_rate": 0.01}}
-    )
-    assert clone.repro() == ["download", "vectorize", "train", "evaluate"]
-    metrics = json.loads(clone.read("results/metrics.json"))
+    data: dict[str, object] = {"sources": ["files"], "tokenizer": "unicode", "files": {"slices": ["shop"]}}
+    clone.set({"data": data, "train": {"learning_rate": 0.01}})
+    assert clone.repro() == list(STAGES)
+    metrics = clone.json("results/metrics.json")
     assert metrics["source"] == "files"
     assert metrics["test"]["binary_accuracy"] == 1.0
-    words_kept = pq.read_table(clone.folder / "data/features/columns.parquet").column("word").to_pylist()
-    assert "замечательный" in words_kept
+    assert "замечательный" in clone.table("data/features/columns.parquet")["word"].tolist()
     found = pd.read_csv(clone.folder / "results" / "slices.csv")
     assert {f"shop: {shop}" for shop in shops} <= set(found["slice"])
-    shop = pq.read_table(clone.folder / "data/raw/test").column("shop").to_pylist()
-    test_slices.check(found, test_slices.read(clone.folder).assign(shop=shop), columns=500, threshold=0.5)
+    reviews = with_tokens(clone).assign(shop=clone.table("data/raw/test")["shop"])
+    test_slices.check(found, reviews, columns=500, threshold=0.5)
     assert clone.repro() == []
     with own.open("a", encoding="utf-8") as file:
         file.write(f'"{words[0]}",0,x\n')

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from ruamel.yaml import YAML
 
+from checks import clones
 from tests.conftest import ROOT, UNPRIVILEGED
-from tests.pipeline.conftest import Clone
+from tests.pipeline.conftest import STAGES, Clone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and small disks as Linux has them")
 
@@ -43,16 +43,9 @@ def lines(count: int) -> Callable[[Path], None]:
         (folder / "data" / "own").mkdir(parents=True, exist_ok=True)
         rows = [f"{'good' if row % 2 else 'bad'} {'word ' * 4000},{row % 2}" for row in range(count)]
         (folder / "data" / "own" / "reviews.csv").write_text("\n".join(["text,label", *rows]))
-        change(folder, "data", "sources", ["files"])
+        clones.set_params(folder, {"data": {"sources": ["files"]}})
 
     return prepare
-
-
-def change(folder: Path, section: str, key: str, value: object) -> None:
-    yaml = YAML()
-    params = yaml.load(folder / "params.yaml")
-    params[section][key] = value
-    yaml.dump(params, folder / "params.yaml")
 
 
 def mode(path: str, bits: int) -> Callable[[Path], None]:
@@ -62,20 +55,14 @@ def mode(path: str, bits: int) -> Callable[[Path], None]:
 MB = 2**20
 SMALL_DISK = ("unshare", "--mount", "--map-root-user", "sh", "-c")
 FULL = 'mount -t tmpfs -o size=32k tmpfs "$0" && exec "$@"'
-PLACES = [("download", "data/raw"), ("vectorize", "data/features"), ("train", "models"), ("evaluate", "results")]
+PLACES = [("download", "data"), ("vectorize", "data"), ("train", "models"), ("evaluate", "results")]
 
 HISTORY, PROGRESS = "results/history.csv", "results/progress.json"
 FAULTS = [
-    *(
-        Fault(stage, "files may not grow past 2 kB", limits=[(resource.RLIMIT_FSIZE, 2000)])
-        for stage in ("download", "vectorize", "train", "evaluate")
-    ),
+    *(Fault(stage, "files may not grow past 2 kB", limits=[(resource.RLIMIT_FSIZE, 2000)]) for stage in STAGES),
     Fault("download", "a disk of 32 kB", before=(*SMALL_DISK, FULL, "data")),
     Fault("download", "a disk for tokens of 32 kB", lines(40), before=(*SMALL_DISK, FULL, "temporary")),
-    *(
-        Fault(stage, f"`{Path(place).parts[0]}/` cannot be written", mode(Path(place).parts[0], 0o555), UNPRIVILEGED)
-        for stage, place in PLACES
-    ),
+    *(Fault(stage, f"`{place}/` cannot be written", mode(place, 0o555), UNPRIVILEGED) for stage, place in PLACES),
     Fault("vectorize", "an input that may not be read", mode("data/raw/train/part-00000.parquet", 0), UNPRIVILEGED),
     Fault("train", "an input that may not be read", mode("data/features/train/part-00000.npz", 0), UNPRIVILEGED),
     Fault("evaluate", "a model that may not be read", mode("models/model.keras", 0), UNPRIVILEGED),
@@ -84,7 +71,7 @@ FAULTS = [
     Fault(
         "train",
         "a network larger than memory",
-        lambda folder: change(folder, "train", "hidden_units", [65536, 65536]),
+        lambda folder: clones.set_params(folder, {"train": {"hidden_units": [65536, 65536]}}),
         limits=[(resource.RLIMIT_AS, 6000 * MB)],
     ),
     Fault("vectorize", "what is printed goes to a full disk", redirected="/dev/full"),
