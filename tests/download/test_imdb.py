@@ -175,6 +175,8 @@ def test_the_attacks_work_on_pickle(canary: Path, attack: str) -> None:
 
 
 class Payload:
+    """Runs a command when its pickle is loaded."""
+
     def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
         return os.system, ("touch canary",)
 
