@@ -253,6 +253,7 @@ DAMAGE: list[tuple[Path, str, Callable[[Path], object]]] = [
     (PART, "a negative index", members(indices=with_first(-1))),
     (PART, "row ends out of order", members(indptr=lambda ends: np.r_[ends[0], ends[2], ends[1], ends[3:]])),
     (PART, "a value NaN", members(data=with_first(np.nan))),
+    (PART, "an infinite value", members(data=with_first(np.inf))),
     (PART, "another number of columns", members(shape=lambda shape: np.array([shape[0], shape[1] + 1]))),
     (PART, "more rows than labels", lambda path: array(lambda labels: labels[1:])(LABELS)),
     (LABELS, "a pickle that runs code", pickled),
