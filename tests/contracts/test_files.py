@@ -6,6 +6,7 @@ import os
 import re
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import keras
 import numpy as np
@@ -38,7 +39,7 @@ from stages.contracts.model import (
     write_model,
     write_model_columns,
 )  # fmt: skip
-from stages.contracts.reviews import RAW, Reviews, read_reviews, read_some_reviews
+from stages.contracts.reviews import RAW, read_reviews, read_some_reviews
 from stages.encoding import TokenizerName
 from tests.conftest import (
     all_features,
@@ -50,29 +51,19 @@ from tests.conftest import (
 )
 
 
-def slices(reviews: Reviews, size: int) -> list[Reviews]:
-    offsets = reviews.offsets
-    return [
-        Reviews(
-            reviews.tokens[offsets[a] : offsets[min(a + size, len(reviews))]],
-            offsets[a : a + size + 1] - offsets[a],
-            reviews.labels[a : a + size],
-        )
-        for a in range(0, len(reviews), size)
-    ]
-
-
-@pytest.mark.parametrize(("written", "read"), [(100, 100), (30, 100), (100, 7), (30, 45)])
-def test_reviews_are_read_in_order_for_any_batch_size(folder: Path, written: int, read: int) -> None:
-    reviews = random_reviews(100, words=50, seed=1)
-    write_reviews("train", slices(reviews, written), 100, words=50)
+@pytest.mark.parametrize(("written", "read"), [([100], 100), ([30, 70], 100), ([100], 7), ([30, 50, 20], 45)])
+def test_reviews_are_read_in_order_for_any_batch_size(folder: Path, written: list[int], read: int) -> None:
+    given = [random_reviews(rows, words=50, seed=rows) for rows in written]
+    tokens = [each for batch in given for each in token_lists(batch)]
+    write_reviews("train", given, 100, words=50)
     batches = list(read_reviews("train", read))
     assert max(len(batch) for batch in batches) <= read
-    assert [tokens for batch in batches for tokens in token_lists(batch)] == token_lists(reviews)
-    np.testing.assert_array_equal(np.concatenate([batch.labels for batch in batches]), reviews.labels)
+    assert [each for batch in batches for each in token_lists(batch)] == tokens
+    labels, expected = (np.concatenate([batch.labels for batch in each]) for each in (batches, given))
+    np.testing.assert_array_equal(labels, expected)
     table = pq.read_table(RAW / "train/part-00000.parquet")  # the contract of data/raw
     assert [str(kind) for kind in table.schema.types] == ["list<element: int32>", "uint8"]
-    assert table.column("tokens").to_pylist() == token_lists(reviews)
+    assert table.column("tokens").to_pylist() == tokens
 
 
 def test_some_reviews_are_read_in_the_requested_order(folder: Path) -> None:
@@ -140,16 +131,18 @@ def small_network() -> keras.Model:
     return network
 
 
-def test_equal_weights_give_equal_model_files(folder: Path) -> None:
+def test_equal_weights_give_equal_model_files_without_time_stamps(folder: Path) -> None:
     """Keras would write the addresses of objects. tests/pipeline/test_reproducible.py compares two processes."""
-    networks = [small_network(), small_network()]
     contents = []
-    for network in networks:
+    for network in (small_network(), small_network()):
         write_model(network, FIVE)
         contents.append(MODEL.read_bytes())
     assert contents[0] == contents[1]
     for ours, theirs in zip(read_model(FIVE).weights["out"], small_network().get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    with zipfile.ZipFile(MODEL) as members:
+        assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")
 
 
 def write(path: Path, kind: str, text: str) -> None:
@@ -162,13 +155,19 @@ def write(path: Path, kind: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_the_old_file_stays_until_the_new_one_is_complete(folder: Path, kind: str) -> None:
+def test_the_old_file_stays_until_the_new_one_is_complete(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     path = folder / "results" / "out"
     with storage.atomic_write(path) as beside:
         write(beside, kind, "old")
     with pytest.raises(RuntimeError), storage.atomic_write(path) as beside:
         write(beside, kind, "new")
         raise RuntimeError
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"out cannot be written \(No space"):
+        patch.setattr(os, "replace", Mock(side_effect=OSError(errno.ENOSPC, "no space")))
+        with storage.atomic_write(path) as beside:
+            write(beside, "file", "new")
     assert (path / "old" if kind == "folder" else path).read_text() == "old"
     assert [child.name for child in path.parent.iterdir()] == ["out"]
     with storage.atomic_write(path) as beside:
@@ -176,37 +175,11 @@ def test_the_old_file_stays_until_the_new_one_is_complete(folder: Path, kind: st
     assert (path / "new" if kind == "folder" else path).read_text() == "new"
 
 
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_the_old_file_stays_when_the_new_one_cannot_be_written(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    path = folder / "out"
-    write(path, kind, "old")
-
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "no space")
-
-    with pytest.raises(UserError, match=r"out cannot be written"), storage.atomic_write(path) as beside:
-        write(beside, "file", "new")
-        monkeypatch.setattr(os, "replace", fail)
-    assert (path / "old" if kind == "folder" else path).read_text() == "old"
-    assert [child.name for child in folder.iterdir()] == ["out"]
-
-
 def test_partial_output_of_a_crash_is_replaced(folder: Path) -> None:
-    (folder / ".out.partial").mkdir()
-    (folder / ".out.partial" / "half").write_text("half")
+    write(folder / ".out.partial", "folder", "half")
     with storage.atomic_write(folder / "out") as beside:
-        beside.mkdir()
-        (beside / "whole").write_text("whole")
+        write(beside, "folder", "whole")
     assert [child.name for child in (folder / "out").iterdir()] == ["whole"]
-
-
-def test_the_model_file_has_no_time_stamps(folder: Path) -> None:
-    write_model(small_network(), FIVE)
-    with zipfile.ZipFile(MODEL) as members:
-        assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-        assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")
 
 
 def test_the_model_file_has_no_keys_that_keras_3_10_refuses(folder: Path) -> None:

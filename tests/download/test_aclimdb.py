@@ -2,23 +2,24 @@
 
 import hashlib
 import io
-import json
 import random
 import tarfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from stages.console import UserError
-from stages.contracts.reviews import Reviews
+from stages.contracts.reviews import SPLITS
 from stages.download import aclimdb, imdb
 from stages.download.corpus import Corpus
+from tests.conftest import decoded
 
 Member = tuple[tarfile.TarInfo, bytes]
+KINDS = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
 
 
 def member(name: str, content: bytes = b"A fine film.", kind: bytes = tarfile.REGTYPE) -> Member:
@@ -60,97 +61,70 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Pa
     return write
 
 
-def whole(corpus: Corpus, split: str) -> Reviews:
+def words_and_labels(corpus: Corpus, split: str) -> pa.Table:
+    """A row for each review."""
+    vocabulary = corpus.words.cast(pa.large_string())
     batches = list(corpus.reviews(split))
-    lengths = np.concatenate([np.diff(batch.offsets) for batch in batches])
-    return Reviews(
-        np.concatenate([batch.tokens for batch in batches]),
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
-        np.concatenate([batch.labels for batch in batches]),
-    )
-
-
-def assert_equal_but_for_ties(found: Corpus, expected: Corpus) -> None:
-    """Assert that two corpora have equal tokens, except that words of equal frequency may swap ranks."""
-    assert sorted(found.words.to_pylist()) == sorted(expected.words.to_pylist())
-    np.testing.assert_array_equal(found.counts, expected.counts)
-    index = {word: rank for rank, word in enumerate(expected.words.to_pylist(), 1)}
-    ranks = np.array([index[word] for word in found.words.to_pylist()], np.int32)
-    for split in ("train", "test"):
-        ours, theirs = whole(found, split), whole(expected, split)
-        np.testing.assert_array_equal(found.counts[ours.tokens - 1], expected.counts[theirs.tokens - 1])
-        np.testing.assert_array_equal(ranks[ours.tokens - 1], theirs.tokens)
-        np.testing.assert_array_equal(ours.offsets, theirs.offsets)
-        np.testing.assert_array_equal(ours.labels, theirs.labels)
+    words = [pa.ListArray.from_arrays(each.offsets, vocabulary.take(pa.array(each.tokens - 1))) for each in batches]
+    return pa.table([pa.chunked_array(words), pa.chunked_array([each.labels for each in batches])], ["words", "label"])
 
 
 def test_the_real_archive_gives_the_tokens_of_imdb(
     monkeypatch: pytest.MonkeyPatch, aclimdb_mirror: str, imdb_mirror: str
 ) -> None:
+    """Words of equal frequency may swap ranks."""
     monkeypatch.setenv("ACLIMDB_MIRROR", aclimdb_mirror)
     monkeypatch.setenv("IMDB_MIRROR", imdb_mirror)
-    corpus = aclimdb.load("keras")
-    assert len(corpus.words) == 88_584
-    assert_equal_but_for_ties(corpus, imdb.load())
+    found, expected = aclimdb.load("keras"), imdb.load()
+    assert len(found.words) == 88_584
+    counts = [dict(zip(each.words.to_pylist(), each.counts.tolist(), strict=True)) for each in (found, expected)]
+    assert counts[0] == counts[1]
+    np.testing.assert_array_equal(found.counts, expected.counts)
+    for split in SPLITS:
+        assert words_and_labels(found, split).equals(words_and_labels(expected, split))
 
 
-def test_a_generated_archive_gives_the_tokens_of_imdb(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[bytes], Path]
-) -> None:
+def test_a_generated_archive_gives_the_row_order_and_the_ranks_of_imdb(use: Callable[[bytes], Path]) -> None:
     generator = random.Random(8)
     reviews = {
         (split, kind, f"{number}_{generator.randint(1, 10)}.txt"): [
             f"w{int(60 * generator.random() ** 2)}" for _ in range(generator.randint(1, 30))
         ]
-        for split in ("train", "test")
+        for split in SPLITS
         for kind in ("pos", "neg")
         for number in range(30)
     }
     members = [member("/".join(("aclImdb", *key)), " ".join(words).encode()) for key, words in reviews.items()]
     generator.shuffle(members)
     use(pack(members))
-
-    # What Keras would publish for these reviews: lists of ranks, pos before neg, each sorted by name.
-    counts = Counter(word for (split, *_), words in reviews.items() if split == "train" for word in words)
-    index = {word: rank for rank, (word, _) in enumerate(counts.most_common(), 1)}
-    arrays: dict[str, Any] = {}
-    for split in ("train", "test"):
-        rows = [reviews[key] for kind in ("pos", "neg") for key in sorted(reviews) if key[:2] == (split, kind)]
-        lists = np.empty(len(rows), object)
-        lists[:] = [[index[word] for word in words if word in index] for words in rows]
-        arrays |= {f"x_{split}": lists, f"y_{split}": np.repeat([1, 0], len(rows) // 2)}
-    np.savez(tmp_path / "imdb.npz", **arrays)
-    (tmp_path / "imdb_word_index.json").write_text(json.dumps(index))
-    files = {name: f"sha256:{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}" for name in imdb.FILES}
-    monkeypatch.setattr(imdb, "FILES", files)
-    monkeypatch.setenv("IMDB_MIRROR", str(tmp_path))
-
-    corpus = aclimdb.load("keras")
-    train = list(corpus.reviews("train"))
-    ratings = [rating for batch in train if batch.details for rating in batch.details["rating"].to_pylist()]
-    lengths = [length for batch in train for length in np.diff(batch.offsets)]
-    known = Counter((int(key[2][:-4].split("_")[1]), len(words)) for key, words in reviews.items() if key[0] == "train")
-    assert Counter(zip(ratings, lengths, strict=True)) == known
     corpus = aclimdb.load("keras")
     assert corpus.source == "aclimdb"
-    assert_equal_but_for_ties(corpus, imdb.load())
+    counts = Counter(word for (split, *_), words in reviews.items() if split == "train" for word in words)
+    assert dict(zip(corpus.words.to_pylist(), corpus.counts.tolist(), strict=True)) == counts
+    assert (np.diff(corpus.counts) <= 0).all()
+
+    shuffle = np.random.RandomState(113).shuffle  # that of keras.datasets.imdb.load_data
+    for split in SPLITS:
+        keys = [key for kind in ("pos", "neg") for key in sorted(reviews) if key[:2] == (split, kind)]
+        shuffle(keys)
+        known = [[word for word in reviews[key] if word in counts] for key in keys]
+        assert decoded(corpus, split) == list(zip(known, [int(kind == "pos") for _, kind, _ in keys], strict=True))
+        ratings = [rating for batch in corpus.reviews(split) if batch.details for rating in batch.details["rating"]]
+        assert [f"{rating}.txt" for rating in ratings] == [name.split("_")[1] for *_, name in keys]
 
 
 def test_members_that_are_not_reviews_are_skipped(use: Callable[[bytes], Path]) -> None:
-    found = [(review.split, review.label, review.file, review.text) for review in aclimdb.read(use(pack(tiny())))]
+    links = [member(f"aclImdb/train/pos/{number}_9.txt", b"", kind) for number, kind in enumerate(KINDS)]
+    for info, _ in links:
+        info.linkname = "/etc/passwd"
+    path = use(pack([*links, *tiny()]))
+    found = [(review.split, review.label, review.file, review.text) for review in aclimdb.read(path)]
     assert found == [
         (split, label, f"{number}_{rating}.txt", f"{kind} {number} in {split}")
         for split in ("test", "train")
         for kind, label, rating in (("neg", 0, 1), ("pos", 1, 10))
         for number in (2, 10)
     ]
-
-
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
-def test_links_and_folders_are_skipped(use: Callable[[bytes], Path], kind: bytes) -> None:
-    info, _ = member("aclImdb/train/pos/1_9.txt", b"", kind)
-    info.linkname = "/etc/passwd"
-    assert len(list(aclimdb.read(use(pack([*tiny(), (info, b"")]))))) == 8
 
 
 def test_a_damaged_archive_is_an_error_that_names_it(use: Callable[[bytes], Path]) -> None:
@@ -180,12 +154,11 @@ def test_the_unpacked_archive_gives_the_same_tokens(
 ) -> None:
     path = use(pack(tiny()))
     packed = aclimdb.load("keras")
-    expected = {split: whole(packed, split).tokens for split in ("train", "test")}
     with tarfile.open(path) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")
     for place in ("unpacked", "unpacked/aclImdb"):
         monkeypatch.setenv("ACLIMDB_MIRROR", str(tmp_path / place))
         unpacked = aclimdb.load("keras")
         assert unpacked.words.equals(packed.words)
-        for split in ("train", "test"):
-            np.testing.assert_array_equal(whole(unpacked, split).tokens, expected[split])
+        for split in SPLITS:
+            assert words_and_labels(unpacked, split).equals(words_and_labels(packed, split))

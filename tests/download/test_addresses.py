@@ -5,8 +5,7 @@ import re
 import uuid
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pandas as pd
 import pytest
 
 from stages import dependencies
@@ -33,10 +32,7 @@ def write(folder: Path) -> None:
     """The reviews in several shapes."""
     (folder / "a.csv").write_text(CSV)
     (folder / "b.csv.gz").write_bytes(gzip.compress(CSV.encode()))
-    pq.write_table(
-        pa.table(dict(zip(("text", "label"), zip(*REVIEWS, strict=True), strict=True))), "a", row_group_size=50
-    )
-    (folder / "c.parquet").write_bytes(Path("a").read_bytes())
+    (folder / "c.parquet").write_bytes(pd.DataFrame(REVIEWS, columns=["text", "label"]).to_parquet(row_group_size=50))
     for number, (text, label) in enumerate(REVIEWS[:40]):
         (folder / "texts" / label).mkdir(parents=True, exist_ok=True)
         (folder / "texts" / label / f"{number}.txt").write_text(text)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -157,11 +158,7 @@ def test_an_unwritable_cache_folder_is_an_error_that_names_the_variable(
     cache.write_text("a file, not a folder")
     with pytest.raises(UserError, match="XDG_CACHE_HOME"):
         fetch.get(server.url, "corpus.bin", SHA256)
-
-    def unknown(_: int) -> pwd.struct_passwd:
-        raise KeyError
-
-    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(pwd, "getpwuid", Mock(side_effect=KeyError))
     for name in ("HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="XDG_CACHE_HOME"):

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 
 from stages import params
 from stages.console import UserError
-from stages.contracts.reviews import RAW, SPLITS, read_details, read_reviews, read_source, read_vocabulary
+from stages.contracts.reviews import SPLITS, read_details, read_reviews, read_source, read_vocabulary
 from stages.download import __main__ as download
 from stages.download import files
 from stages.download.corpus import Corpus
@@ -249,21 +248,6 @@ def test_an_unpacked_aclimdb_folder_is_read() -> None:
         (f"{kind} {n} train", int(kind == "pos")) for kind in ("pos", "neg") for n in range(3)
     )
     assert [label for _, label in splits["test"]] == [1, 1, 1, 0, 0, 0]
-
-
-@pytest.mark.parametrize("kind", ["parquet", "csv", "json"])
-def test_files_of_pandas_and_polars_give_the_same_bytes(kind: str) -> None:
-    frame = pd.DataFrame({"text": [f'"so", {n}\nfilm' for n in range(50)], "label": [n % 2 for n in range(50)]})
-    contents = []
-    for write_file in (
-        lambda: getattr(frame, f"to_{kind}")("reviews", **({"index": False} if kind == "csv" else {})),
-        lambda: getattr(pl.from_pandas(frame), f"write_{kind}")("reviews"),
-        lambda: frame.to_csv("reviews", index=False),
-    ):
-        write_file()
-        download.write(load(train="reviews"))
-        contents.append({str(path): path.read_bytes() for path in RAW.rglob("*.*")})
-    assert contents[0] == contents[1] == contents[2]
 
 
 @pytest.mark.parametrize(("negative", "share"), [(1, 0.5), (2, 0.2), (2, 0.8)])

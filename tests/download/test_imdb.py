@@ -79,18 +79,13 @@ def assert_read_as_numpy_does(path: Path) -> None:
     """Compare with `np.load`, which trusts the file, and Keras's shuffle."""
     generator = np.random.RandomState(113)
     read = imdb.read_reviews(path, WORDS)
+    assert gc.isenabled()
     with np.load(path, allow_pickle=True) as arrays:
         for split in SPLITS:
             order = np.arange(len(arrays[f"x_{split}"]))
             generator.shuffle(order)
             assert token_lists(read[split]) == arrays[f"x_{split}"][order].tolist()
             assert read[split].labels.tolist() == arrays[f"y_{split}"][order].tolist()
-
-
-def test_reads_a_file_of_numpy_savez(tmp_path: Path) -> None:
-    np.savez(tmp_path / "imdb.npz", **ARRAYS)  # type: ignore[arg-type]
-    assert_read_as_numpy_does(tmp_path / "imdb.npz")
-    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("numpy", ["numpy.core.multiarray", "numpy._core.multiarray"])
@@ -166,27 +161,24 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("attack", [name for name in ATTACKS if name not in ("numpy-attribute", "other-codec")])
-@pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
-def test_the_attacks_work_on_pickle(canary: Path, attack: str) -> None:
-    """The attacks are real: pickle itself runs them."""
-    result = pickle.loads(ATTACKS[attack])
-    assert canary.exists() or isinstance(result, np.ndarray)
-
-
 class Payload:
+    """Runs a command when its pickle is loaded."""
+
     def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
         return os.system, ("touch canary",)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
 def test_refuses_attacks(canary: Path, attack: str) -> None:
+    path = write_npz(canary.parent / "a.npz", x_test=npy(ARRAYS["x_test"], ATTACKS[attack]))
     before = sorted(canary.parent.iterdir())
-    path = write_npz(canary.parent / "array.npy", x_test=npy(ARRAYS["x_test"], ATTACKS[attack]))
-    with pytest.raises(UserError, match=r"array\.npy is not Keras's imdb\.npz \(its pickle asks for [\w.]+\): "):
+    with pytest.raises(UserError, match=r"a\.npz is not Keras's imdb\.npz \(its pickle asks for [\w.]+\): "):
         imdb.read_reviews(path, WORDS)
     assert sorted(canary.parent.iterdir()) == before
     assert gc.isenabled()
+    if attack not in ("numpy-attribute", "other-codec"):  # the others are real: pickle itself runs them
+        assert isinstance(pickle.loads(ATTACKS[attack]), np.ndarray) or canary.exists()
 
 
 @pytest.mark.parametrize("rows", [[Payload()], [[1], Payload()], [[1, Payload()]]], ids=["item", "second", "nested"])

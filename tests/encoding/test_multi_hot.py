@@ -9,8 +9,8 @@ from stages.encoding import multi_hot, vocabulary
 from tests.conftest import random_reviews, token_lists
 
 
-def notebook(sequences: list[list[int]], columns: int) -> np.ndarray:
-    """vectorize_sequences as the notebook has it."""
+def vectorize_sequences(sequences: list[list[int]] | np.ndarray, columns: int) -> np.ndarray:
+    """Encode as the notebook does."""
     results = np.zeros((len(sequences), columns))
     for i, sequence in enumerate(sequences):
         results[i, sequence] = 1.0
@@ -26,7 +26,8 @@ def keras_sequences(reviews: Reviews, num_words: int) -> list[list[int]]:
 def test_rows_equal_those_of_the_notebook(rows: int, columns: int) -> None:
     reviews = random_reviews(rows, words=990, seed=rows)
     features = multi_hot.encode(reviews, columns)
-    np.testing.assert_array_equal(features.matrix.toarray(), notebook(keras_sequences(reviews, columns), columns))
+    dense = vectorize_sequences(keras_sequences(reviews, columns), columns)
+    np.testing.assert_array_equal(features.matrix.toarray(), dense)
     np.testing.assert_array_equal(features.labels, reviews.labels)
 
 

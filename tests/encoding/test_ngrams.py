@@ -1,6 +1,5 @@
 """N-grams agree with scikit-learn's CountVectorizer, which works on strings."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +21,6 @@ NAMES = [f"w{number}" for number in range(40)]
 REVIEWS = random_reviews(700, len(NAMES), seed=1)
 
 
-def texts_of(reviews: Reviews, words: Sequence[str]) -> list[str]:
-    return [" ".join(words[token - 1] for token in tokens) for tokens in token_lists(reviews)]
-
-
 def choose(reviews: Reviews, words: list[str], settings: Vectorize) -> tuple[list[str], int, ngrams.NGrams]:
     write_reviews("train", [reviews], len(reviews), len(words))
     return columns.choose(words, settings)
@@ -37,7 +32,8 @@ def check(reviews: Reviews, words: list[str], settings: Vectorize) -> None:
     counter = CountVectorizer(
         token_pattern="[^ ]+", lowercase=False, ngram_range=(2, settings.ngrams), min_df=settings.min_count, binary=True
     )
-    expected = scipy.sparse.csc_matrix(counter.fit_transform(texts_of(reviews, words)))
+    texts = [" ".join(words[token - 1] for token in tokens) for tokens in token_lists(reviews)]
+    expected = scipy.sparse.csc_matrix(counter.fit_transform(texts))
     counts = np.asarray(expected.sum(axis=0)).ravel()
     place, rank = counter.vocabulary_, {word: number for number, word in enumerate(words)}
     order = sorted(place, key=lambda text: (text.count(" "), -counts[place[text]], [rank[w] for w in text.split(" ")]))

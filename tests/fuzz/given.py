@@ -1,11 +1,13 @@
-"""Shared by the fuzz tests: random texts, damaged bytes, and the check of an error."""
+"""Shared by the fuzz tests: random texts, damaged bytes, and checks of errors and of reviews."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+import numpy as np
 from hypothesis import strategies as st
 
 from stages.console import UserError
+from stages.contracts.reviews import Reviews
 
 T = TypeVar("T")
 
@@ -28,6 +30,17 @@ def answer(call: Callable[[], T], *, lines: int = 2, naming: Iterable[str] = (""
         assert all(0 < len(line) < 1000 and line.isprintable() for line in said), ascii(said)
         assert any(name in said[0] for name in naming), ascii(said)
         return None
+
+
+def check_batch(batch: Reviews, words: int) -> None:
+    """Check that reviews have valid labels, and ranks of a vocabulary of so many words."""
+    assert [values.dtype for values in (batch.tokens, batch.offsets, batch.labels)] == [np.int32, np.int32, np.uint8]
+    assert batch.offsets[0] == 0
+    assert batch.offsets[-1] == len(batch.tokens)
+    assert (np.diff(batch.offsets) >= 0).all()
+    assert len(batch.offsets) == len(batch.labels) + 1
+    assert ((batch.tokens >= 1) & (batch.tokens <= words)).all()
+    assert np.isin(batch.labels, (0, 1)).all()
 
 
 @st.composite

@@ -1,7 +1,6 @@
 """Damage files between stages at random: reading one gives valid values, or an error that names the file."""
 
 import io
-import itertools
 import json
 import math
 import zipfile
@@ -10,7 +9,6 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,40 +18,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stages.contracts import features, model, reviews
-from stages.contracts.features import FEATURES_COLUMNS, Columns, Features, read_columns, read_part
-from stages.contracts.reviews import Reviews
+from stages.contracts.features import FEATURES_COLUMNS, read_columns, read_part
+from stages.contracts.model import HISTORY, HOLDOUT, MODEL, MODEL_COLUMNS, THRESHOLD
 from stages.inference import network
-from tests.conftest import example_history, random_reviews, write_features, write_reviews
-from tests.fuzz.given import answer, damaged
+from tests.download.test_imdb import Payload
+from tests.fuzz.given import answer, check_batch, damaged
 from tests.fuzz.test_params import VALUES
+from tests.test_damage import COLUMNS, LABELS, PART, ROWS, SOURCE, TRAIN, VOCABULARY, WORDS, content, member, write_all
 
-Files = dict[str, bytes]
-
-ROWS, WORDS, COLUMNS = 30, 20, 12
-RAW, PART = "data/raw/train/part-00000.parquet", "data/features/train/part-00000.npz"
-LABELS = PART.replace(".npz", ".labels.npy")
-VOCABULARY, SOURCE = "data/raw/vocabulary.parquet", "data/raw/source.json"
-OF_FEATURES, OF_MODEL = str(FEATURES_COLUMNS), str(model.MODEL_COLUMNS)
-MODEL, HISTORY = str(model.MODEL), str(model.HISTORY)
+Files = dict[Path, bytes]
 
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """What the stages write, small, by path."""
-    root = tmp_path_factory.mktemp("valid")
-    with chdir(root):
-        write_reviews("train", [random_reviews(ROWS, WORDS, seed=1)], ROWS, WORDS)
-        matrix = scipy.sparse.random(ROWS, COLUMNS, 0.3, "csr", dtype=np.float32, rng=np.random.default_rng(0))
-        write_features(Features(matrix, np.arange(ROWS, dtype=np.float32) % 2), "train", 1)
-        columns = Columns([f"word{column}" for column in range(COLUMNS)], "keras")
-        model.write_model_columns(columns)
-        made = keras.Sequential([keras.Input((COLUMNS,)), keras.layers.Dense(1, "sigmoid")])
-        made.compile("adam", "binary_crossentropy")
-        model.write_model(made, columns)
-        model.write_history(example_history(0.4, 0.3))
-        model.write_holdout(np.arange(ROWS, dtype=np.float32) % 2, np.linspace(0, 1, ROWS, dtype=np.float32))
-        model.write_threshold(0.5)
-        return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    with chdir(tmp_path_factory.mktemp("valid")):
+        write_all()
+        return {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
 
 @pytest.fixture(autouse=True)
@@ -71,34 +52,19 @@ def check_reviews(words: int, rows: int) -> None:
         check_batch(batch, words)
 
 
-def check_batch(batch: Reviews, words: int) -> None:
-    assert [values.dtype for values in (batch.tokens, batch.offsets, batch.labels)] == [np.int32, np.int32, np.uint8]
-    offsets = batch.offsets.tolist()
-    assert offsets[0] == 0
-    assert offsets[-1] == len(batch.tokens)
-    assert offsets == sorted(offsets)
-    assert len(offsets) == len(batch.labels) + 1
-    assert all(1 <= token <= words for token in batch.tokens.tolist())
-    assert set(batch.labels.tolist()) <= {0, 1}
-
-
 def check_part(columns: int) -> None:
     read_part.cache_clear()
     (path,) = features.feature_parts("train")
     part = read_part(path)
-    assert part.matrix.format == "csr"
-    assert part.matrix.dtype == part.labels.dtype == np.float32
-    assert part.matrix.shape == (len(part.labels), columns)
-    assert part.labels.ndim == 1
+    matrix = part.matrix
+    matrix.check_format(full_check=True)
+    # A matrix made anew from the arrays has SciPy look for itself.
+    assert scipy.sparse.csr_matrix((matrix.data, matrix.indices, matrix.indptr), matrix.shape).has_canonical_format
+    assert matrix.format == "csr"
+    assert matrix.dtype == part.labels.dtype == np.float32
+    assert matrix.shape == (*part.labels.shape, columns)
+    assert np.isfinite(matrix.data).all()
     assert set(part.labels.tolist()) <= {0, 1}
-    ends = part.matrix.indptr.tolist()
-    assert ends[0] == 0
-    assert ends[-1] == len(part.matrix.indices) == len(part.matrix.data)
-    assert np.isfinite(part.matrix.data).all()
-    for start, end in itertools.pairwise(ends):
-        row = part.matrix.indices[start:end].tolist()
-        assert row == sorted(set(row))
-        assert all(0 <= column < columns for column in row)
     np.testing.assert_array_equal(features.read_labels(path), part.labels)
 
 
@@ -138,7 +104,7 @@ def check_threshold() -> None:
 
 
 def check_model() -> None:
-    columns = read_columns(model.MODEL_COLUMNS)
+    columns = read_columns(MODEL_COLUMNS)
     found = network.read(columns)
     assert found.columns == len(columns.words)
     (probability,) = found.predict(scipy.sparse.csr_matrix((1, found.columns), dtype=np.float32))
@@ -149,28 +115,29 @@ def check_features() -> None:
     check_part(check_columns(FEATURES_COLUMNS))
 
 
-CHECKS: dict[str, Callable[[], object]] = {
-    **dict.fromkeys((RAW, VOCABULARY, SOURCE), check_raw),
-    **dict.fromkeys((PART, LABELS, OF_FEATURES), check_features),
-    OF_MODEL: lambda: check_columns(model.MODEL_COLUMNS),
+CHECKS: dict[Path, Callable[[], object]] = {
+    **dict.fromkeys((TRAIN, VOCABULARY, SOURCE), check_raw),
+    **dict.fromkeys((PART, LABELS, FEATURES_COLUMNS), check_features),
+    MODEL_COLUMNS: lambda: check_columns(MODEL_COLUMNS),
     HISTORY: check_history,
-    str(model.HOLDOUT): check_holdout,
-    str(model.THRESHOLD): check_threshold,
+    HOLDOUT: check_holdout,
+    THRESHOLD: check_threshold,
     MODEL: check_model,
 }
-SMALL = st.sampled_from([name for name in CHECKS if name != MODEL])
+SMALL = st.sampled_from([path for path in CHECKS if path != MODEL])
 
 
 def write(files: Files) -> None:
-    for name, content in files.items():
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_bytes(content)
+    for path, whole in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(whole)
 
 
-def check(files: Files, changed: str, content: bytes) -> None:
-    """Write the files, one of them changed, and read it with those that belong to it."""
-    write({**files, changed: content})
-    answer(CHECKS[changed], naming=files)
+def check(files: Files, changed: Path, write_changed: Callable[[Path], object]) -> None:
+    """Write the files, one of them with another content, and read it with those that belong to it."""
+    write(files)
+    write_changed(changed)
+    answer(CHECKS[changed], naming=map(str, files))
 
 
 def test_undamaged_files_are_read(folder: Path, valid: Files) -> None:
@@ -180,51 +147,40 @@ def test_undamaged_files_are_read(folder: Path, valid: Files) -> None:
 
 
 @given(SMALL, st.data())
-def test_damaged_file(folder: Path, valid: Files, name: str, data: st.DataObject) -> None:
-    check(valid, name, data.draw(damaged(valid[name])))
+def test_damaged_file(folder: Path, valid: Files, path: Path, data: st.DataObject) -> None:
+    check(valid, path, content(lambda whole: data.draw(damaged(whole))))
 
 
 @given(SMALL, SMALL, st.binary())
-def test_another_file(folder: Path, valid: Files, name: str, other: str, content: bytes) -> None:
-    check(valid, name, valid[other])
-    check(valid, name, content)
+def test_another_file(folder: Path, valid: Files, path: Path, other: Path, binary: bytes) -> None:
+    check(valid, path, content(lambda _: valid[other]))
+    check(valid, path, content(lambda _: binary))
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading:UserWarning")  # those of the optimizer
-@pytest.mark.parametrize("name", [MODEL, PART])
+@pytest.mark.parametrize("path", [MODEL, PART])
 @settings(max_examples=20)
 @given(st.data())
-def test_damaged_zip(folder: Path, valid: Files, name: str, data: st.DataObject) -> None:
+def test_damaged_zip(folder: Path, valid: Files, path: Path, data: st.DataObject) -> None:
     """Damage the file, or some of its members before they get their checksums."""
-    if data.draw(st.booleans()):
-        check(valid, name, data.draw(damaged(valid[name])))
-        return
-    file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(valid[name])) as old, zipfile.ZipFile(file, "w") as new:
-        for member in old.namelist():
-            content = old.read(member)
-            new.writestr(member, data.draw(damaged(content)) if data.draw(st.booleans()) else content)
-    check(valid, name, file.getvalue())
+
+    def damage(path: Path) -> None:
+        if data.draw(st.booleans()):
+            content(lambda whole: data.draw(damaged(whole)))(path)
+            return
+        with zipfile.ZipFile(path) as file:
+            names = file.namelist()
+        for name in names:
+            if data.draw(st.booleans()):
+                member(name, lambda whole: data.draw(damaged(whole)))(path)
+
+    check(valid, path, damage)
 
 
-class Payload:
-    """Runs a command when its pickle is loaded."""
-
-    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
-        import os
-
-        return os.system, ("touch canary",)
-
-
-NUMBERS = [0, 1, -1, 2, 0.5, 5, COLUMNS, COLUMNS - 1, ROWS, 2**31 - 1, -(2**31), 2**40, math.nan, math.inf]
+WIDTH = len(COLUMNS.words)
+NUMBERS = [0, 1, -1, 2, 0.5, 5, WIDTH, WIDTH - 1, ROWS, 2**31 - 1, -(2**31), 2**40, math.nan, math.inf]
 KINDS = ["f4", "f8", "f2", "i4", "i8", "u1", "?", "c8", "U3", "S3", "O", "M8[s]", "f4,i4", ">f4"]
-SHAPES: list[Any] = [(ROWS,), (ROWS - 1,), (ROWS + 1,), (), (0,), (ROWS, 1), (1, ROWS), (5, 6)]
-
-
-def npy(array: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
+SHAPES: list[Any] = [(ROWS,), (ROWS - 1,), (ROWS + 1,), (), (0,), (ROWS, 1), (1, ROWS), (5, ROWS // 5)]
 
 
 def array_of(kind: str, shape: Any, values: list[float]) -> Any:
@@ -247,36 +203,31 @@ ARRAYS = st.builds(
 @given(ARRAYS)
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_any_labels(folder: Path, valid: Files, array: Any) -> None:
-    check(valid, LABELS, npy(array))
+    check(valid, LABELS, lambda path: np.save(path, array))
 
 
 @given(st.dictionaries(st.sampled_from(["data", "indices", "indptr", "shape", "format", "_is_array", "x"]), ARRAYS))
-@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning", "ignore:Casting complex values")
 def test_any_arrays(folder: Path, valid: Files, changed: dict[str, Any]) -> None:
     """Replace arrays of a part."""
-    with np.load(io.BytesIO(valid[PART])) as arrays:
-        kept = dict(arrays)
-    file = io.BytesIO()
-    np.savez(file, **{**kept, **changed})
-    check(valid, PART, file.getvalue())
+    kept = np.load(io.BytesIO(valid[PART]))
+    check(valid, PART, lambda path: np.savez(path, **{**kept, **changed}))
 
 
 @given(st.data())
 def test_numbers_in_a_part(folder: Path, valid: Files, data: st.DataObject) -> None:
     """Replace numbers in a part."""
-    with np.load(io.BytesIO(valid[PART])) as arrays:
-        kept = {name: array.copy() for name, array in arrays.items()}
+    kept = dict(np.load(io.BytesIO(valid[PART])))
     for _ in range(data.draw(st.integers(1, 3))):
         array = kept[data.draw(st.sampled_from(["data", "indices", "indptr", "shape"]))]
         number = data.draw(st.sampled_from(NUMBERS))
         if array.dtype.kind == "f" or (math.isfinite(number) and abs(number) < 2**31):
             array[data.draw(st.integers(0, len(array) - 1))] = number
-    file = io.BytesIO()
-    np.savez(file, **kept)
-    check(valid, PART, file.getvalue())
+    check(valid, PART, lambda path: np.savez(path, **kept))
 
 
-TOKENS = st.none() | st.lists(st.none() | st.sampled_from([0, 1, WORDS, WORDS + 1, -1, 2**31 - 1]), max_size=4)
+RANKS = st.none() | st.sampled_from([0, 1, len(WORDS), len(WORDS) + 1, -1, 2**31 - 1])
+TOKENS = st.none() | st.lists(RANKS, max_size=4)
 KINDS_OF_TOKENS = [pa.list_(pa.int32()), pa.list_(pa.int64()), pa.large_list(pa.int32()), pa.list_(pa.float32())]
 KINDS_OF_LABELS = [pa.uint8(), pa.int64(), pa.float32(), pa.string()]
 
@@ -298,16 +249,15 @@ def test_any_reviews(
     kinds: tuple[pa.DataType, pa.DataType], names: list[str],
 ) -> None:  # fmt: skip
     columns = {
-        "tokens": pa.array([tokens.get(row, [1, row % WORDS + 1]) for row in range(rows)]).cast(kinds[0], safe=False),
+        "tokens": pa.array([tokens.get(row, [1, row % 20 + 1]) for row in range(rows)]).cast(kinds[0], safe=False),
         "label": pa.array([labels.get(row, row % 2) for row in range(rows)], pa.int64()).cast(kinds[1], safe=False),
     }
-    file = io.BytesIO()
-    pq.write_table(pa.table([columns[name] for name in names], names), file)
-    check(valid, RAW, file.getvalue())
+    table = pa.table([columns[name] for name in names], names)
+    check(valid, TRAIN, lambda path: pq.write_table(table, path))
 
 
 @given(
-    st.dictionaries(st.integers(0, COLUMNS - 1), st.none() | st.text(st.characters(codec="utf-8")), max_size=2),
+    st.dictionaries(st.integers(0, len(WORDS) - 1), st.none() | st.text(st.characters(codec="utf-8")), max_size=2),
     mostly([0, 1, -1]),
     mostly([pa.string(), pa.large_string(), pa.binary()]),
     mostly([{"tokenizer": "keras"}, None, {"tokenizer": "x"}, {"tokenizer": b"\xff"}, {"tokenizer": "unicode"}]),
@@ -317,16 +267,15 @@ def test_any_words(
     folder: Path, valid: Files, changed: dict[int, Any], more: int, kind: pa.DataType, metadata: Any, first: int
 ) -> None:
     """Write other words to the vocabulary, and to both files of columns."""
-    for name, other in ((VOCABULARY, "count"), (OF_FEATURES, "column"), (OF_MODEL, "column")):
-        rows = more + (WORDS if name == VOCABULARY else COLUMNS)
-        numbers = pa.array(range(first, first + rows), pa.int64() if other == "count" else pa.int32())
-        words = pa.array([changed.get(row, f"word{row}") for row in range(rows)], kind)
-        table = pa.table({other: numbers, "word": words})
-        if other == "count":
-            table = table.select(["word", "count"])
-        file = io.BytesIO()
-        pq.write_table(table.replace_schema_metadata(metadata), file)
-        check(valid, name, file.getvalue())
+    for path, other in ((VOCABULARY, "count"), (FEATURES_COLUMNS, "column"), (MODEL_COLUMNS, "column")):
+        table = pq.read_table(io.BytesIO(valid[path]))
+        rows = len(table) + more
+        replaced = {
+            "word": pa.array([changed.get(row, f"word{row}") for row in range(rows)], kind),
+            other: pa.array(range(first, first + rows), table.schema.field(other).type),
+        }
+        table = pa.table([replaced[name] for name in table.column_names], table.column_names, metadata=metadata)
+        check(valid, path, lambda path, table=table: pq.write_table(table, path))  # type: ignore[misc]
 
 
 @given(
@@ -341,8 +290,8 @@ def test_any_source(folder: Path, valid: Files, changed: dict[str, str], data: s
     kept = {name: json.dumps(value) for name, value in json.loads(valid[SOURCE]).items()}
     if data is not None and data.draw(st.booleans()):
         del kept[data.draw(st.sampled_from(sorted(kept)))]
-    content = ", ".join(f'"{name}": {value}' for name, value in {**kept, **changed}.items())
-    check(valid, SOURCE, f"{{{content}}}".encode())
+    pairs = ", ".join(f'"{name}": {value}' for name, value in {**kept, **changed}.items())
+    check(valid, SOURCE, lambda path: path.write_bytes(f"{{{pairs}}}".encode()))
 
 
 CELLS = st.sampled_from(
@@ -352,5 +301,5 @@ CELLS = st.sampled_from(
 
 @given(st.lists(st.lists(CELLS, min_size=4, max_size=6).map(",".join), max_size=3), st.booleans())
 def test_any_history(folder: Path, valid: Files, rows: list[str], header: bool) -> None:
-    names = valid[HISTORY].decode().split("\n")[0]
-    check(valid, HISTORY, "\n".join([*([names] if header else []), *rows]).encode())
+    names = valid[HISTORY].decode().split("\n")[:header]
+    check(valid, HISTORY, lambda path: path.write_bytes("\n".join([*names, *rows]).encode()))

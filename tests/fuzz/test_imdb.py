@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.download import imdb
 from tests.download.test_imdb import ARRAYS, WORDS, npy, write_npz
-from tests.fuzz.given import answer, damaged
+from tests.fuzz.given import answer, check_batch, damaged
 
 
 def packed() -> bytes:
@@ -22,15 +22,8 @@ def check(path: Path) -> None:
     """Read the file: it gives valid ranks and labels, or a documented error, and runs nothing."""
     read = answer(lambda: imdb.read_reviews(path, WORDS))
     assert not Path("canary").exists()
-    for reviews in (read or {}).values():
-        assert reviews.tokens.dtype == reviews.offsets.dtype == np.int32
-        assert reviews.tokens.min() >= 1
-        assert reviews.tokens.max() <= WORDS
-        assert reviews.offsets[0] == 0
-        assert reviews.offsets[-1] == len(reviews.tokens)
-        assert (np.diff(reviews.offsets) >= 0).all()
-        assert len(reviews.labels) == len(reviews.offsets) - 1
-        assert set(reviews.labels.tolist()) <= {0, 1}
+    for batch in (read or {}).values():
+        check_batch(batch, WORDS)
 
 
 @given(damaged(packed()))

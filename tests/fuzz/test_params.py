@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from dvc.utils.serialize import load_yaml
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import params
@@ -63,7 +63,6 @@ def check(content: bytes) -> None:
 
 
 @given(edited())
-@example(REAL)
 def test_edited(folder: Path, text: str) -> None:
     check(text.encode(errors="replace"))
 

@@ -19,6 +19,7 @@ from stages.encoding import tokenizers as text
 from stages.tables import reader
 from stages.tables.layout import Layout
 from stages.tables.rows import Row, normalize_label
+from tests.conftest import decoded
 from tests.conftest import files_settings as settings
 from tests.fuzz.bounds import bounded
 from tests.fuzz.given import answer, damaged
@@ -97,11 +98,13 @@ def test_any_file(folder: Path, file: tuple[str, bytes], column: str | None, pos
     kind, content = file
     path = Path(f"reviews.{kind}")
     path.write_bytes(content)
-    for layout in (Layout(column), Layout(column, parts=("text",))):
-        for row in answer(lambda layout=layout: list(reader.read(path, layout))) or []:  # type: ignore[misc]
-            assert row.problem or row.label or layout.parts == ("text",)
-            check_text(row)
-    rows = answer(lambda: list(reader.read(path, Layout(column)))) or []
+    texts, rows = (
+        answer(lambda layout=layout: list(reader.read(path, layout))) or []  # type: ignore[misc]
+        for layout in (Layout(column, parts=("text",)), Layout(column))
+    )
+    assert all(row.problem or row.label for row in rows)
+    for row in [*texts, *rows]:
+        check_text(row)
     chosen = settings(train=path.name, test=path.name, text=column, positive=positive, bad_rows="skip")
     corpus = answer(lambda: files.load(chosen, "keras"))
     if corpus is not None:
@@ -132,13 +135,7 @@ def test_any_reviews_come_back(folder: Path, chosen: list[tuple[str, int, int]])
         assert [row.problem for row in found] == [""] * len(rows)
         assert [row.label for row in found] == [normalize_label(label) for _, label in rows]
         corpus = files.load(settings(train=name, test=name), "keras")
-        words = corpus.words.to_pylist()
-        read = [
-            ([words[token - 1] for token in batch.tokens[a:b]], label)
-            for batch in corpus.reviews("test")
-            for a, b, label in zip(batch.offsets[:-1], batch.offsets[1:], batch.labels.tolist(), strict=True)
-        ]
-        assert read == expected
+        assert decoded(corpus, "test") == expected
 
 
 KINDS_OF_COLUMN = [

@@ -11,6 +11,7 @@ import pytest
 from stages.contracts.features import FEATURES
 from stages.contracts.reviews import SPLITS, read_reviews, read_vocabulary
 from tests.conftest import all_features
+from tests.encoding.test_multi_hot import vectorize_sequences
 
 BLOCK = 1000
 
@@ -34,9 +35,7 @@ def test_every_cell_and_label_equals_that_of_the_notebook(imdb: Path, notebook: 
     assert features.matrix.shape == (25_000, 10_000)
     np.testing.assert_array_equal(features.labels, labels)
     for start in range(0, len(sequences), BLOCK):
-        dense = np.zeros((BLOCK, 10_000), np.float32)
-        for i, sequence in enumerate(sequences[start : start + BLOCK]):
-            dense[i, sequence] = 1.0
+        dense = vectorize_sequences(sequences[start : start + BLOCK], 10_000)
         np.testing.assert_array_equal(features.matrix[start : start + BLOCK].toarray(), dense)
 
 
