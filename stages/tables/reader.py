@@ -33,6 +33,8 @@ from stages.tables.rows import EXTRA, Row, check, not_decoded
 
 _ROWS, _PARQUET_ROWS = 1000, 4
 """Rows that are read at a time: few of Parquet, where a small file may hold a long text many times."""
+_LABEL = 200
+"""Characters of a line for fastText before its text, at most."""
 HEAD = 1 << 18
 """Characters at the start of a file from which its kind and its separator are found."""
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException)
@@ -136,7 +138,7 @@ def _values(path: Path, content: BinaryIO, layout: Layout, stretch: Stretch | No
     if stretch:
         content.seek(stretch.start)
         text = io.TextIOWrapper(io.BytesIO(content.read(stretch.stop - stretch.start)), text.encoding, newline="")
-    lines = iter(lambda: text.readline(LONGEST + 3), "")  # the pieces of a longer line are too long for a review, too
+    lines = iter(lambda: text.readline(LONGEST + _LABEL), "")  # a piece of a longer line is too long for a review, too
     first = head.lstrip()
     if first.startswith("__label__"):
         layout.refuse_slices(path)
@@ -151,7 +153,7 @@ def _values(path: Path, content: BinaryIO, layout: Layout, stretch: Stretch | No
     if path.suffix.lower() == ".txt" and "label" not in layout.parts and not is_table:
         return ([line] for line in lines)
     has_header = not (layout.columns or (stretch and stretch.start))
-    return islice(_delimited(path, text, layout.choose(path, names), len(names), *dialect), int(has_header), None)
+    return _delimited(path, text, layout.choose(path, names), len(names), *dialect, header=has_header)
 
 
 def _parquet(path: Path, content: BinaryIO, layout: Layout, stretch: Stretch | None) -> _Values:
@@ -164,22 +166,21 @@ def _parquet(path: Path, content: BinaryIO, layout: Layout, stretch: Stretch | N
                 yield [value.as_py() for value in values]  # one at a time: they may be long
 
 
-def _delimited(path: Path, text: io.TextIOWrapper, chosen: list[int], width: int, mark: str, quoting: Any) -> _Values:
-    """Yield all rows of a table with `width` columns. A header is a row, too."""
-    import pandas as pd  # here, because `predict` reads single texts without it
+def _delimited(
+    path: Path, text: io.TextIOWrapper, chosen: list[int], width: int, mark: str, quoting: Any, *, header: bool
+) -> _Values:
+    """Yield the rows of a table with `width` columns, without blank lines.
 
-    options: Any = {"sep": mark, "quoting": quoting, "skipinitialspace": True, "dtype": object, "chunksize": _ROWS}
-    options |= {"header": None, "names": range(width), "index_col": False, "on_bad_lines": lambda _: [EXTRA] * width}
-    options |= {"na_filter": False}  # "NA" and "null" are texts like any other
-    options |= {"skip_blank_lines": False}  # pandas takes a blank text in a table of one column for one
-    options |= {"engine": "python"}  # it refuses a quotation mark without its other half, where "c" guesses
+    Python's reader finds more damage than that of pandas, which leaves out a row that it cannot read among the first.
+    """
+    rows = csv.reader(text, delimiter=mark, quoting=quoting, skipinitialspace=True, strict=True)
     number = 0
     try:
-        for frame in pd.read_csv(text, **options):
-            kept = frame[frame[0].notna()]  # a blank line has no value
-            yield from zip(*(kept[column] for column in chosen), strict=True)
-            number += len(kept)
-    except (csv.Error, pd.errors.ParserError) as error:
+        for row in islice(filter(None, rows), int(header), None):
+            values = row + [None] * (width - len(row))
+            yield [EXTRA] * len(chosen) if len(row) > width else [values[position] for position in chosen]
+            number += 1
+    except csv.Error as error:
         raise UserError(
             f"{path}: the table is broken after row {number:,} ({one_line(error)}).\n"
             f'A value that holds {mark!r} or a line end belongs in "...", a " within it is written ""'
@@ -193,7 +194,7 @@ def is_one_value(head: str) -> bool:
 
 
 def _json(path: Path, text: io.TextIOWrapper, layout: Layout, *, at_once: bool) -> _Values:
-    import pandas as pd  # here, as in `_delimited`
+    import pandas as pd  # here, because `predict` reads single texts without it
 
     chosen, number = list[Any](), 0
     for chunk in [[text.read()]] if at_once else iter(lambda: list(islice(text, _ROWS)), []):

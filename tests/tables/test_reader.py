@@ -140,6 +140,8 @@ def test_fasttext_lines() -> None:
     assert [(row.text, row.label, bool(row.problem)) for row in rows] == [
         ("a fine film", "pos", False), ("bad", "neg", False), ("", "", True), ("", "", True)
     ]  # fmt: skip
+    first, *_ = read(f"__label__pos {'x' * (text.LONGEST + 3)}\n", "train.txt")
+    assert first.problem
 
 
 def test_folders_of_text_files() -> None:
@@ -247,7 +249,8 @@ BROKEN = [
     (JSON * 2 + b'{"text": "half a character: \\udc00"}', "line 3"),
     (JSON + b'{"text": "x", "label": ' + b"9" * 5000 + b"}", "line 2"),
     (b'[{"text": "a", "label": 1}, {"te', "JSON"),
-    (b"text\tlabel\n" + b"x" * (text.LONGEST + 3) + b"\t1\n", "expected a row"),
+    (b"text\tlabel\n" + b"x" * (text.LONGEST + 3) + b"\t1\n", "after row 0"),
+    (b"text,label\nfine,1\n" + b"x" * (text.LONGEST + 3) + b",1\nfine,1\n", "after row 1"),
     (b"PAR1" + bytes(100) + b"PAR1", "damaged"),
     (PARQUET.replace(b"cafe", b"caf\xe9"), "decoded"),
     (gzip.compress(CSV)[:-10], "damaged"),
