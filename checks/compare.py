@@ -31,11 +31,10 @@ from stages.console import UserError, one_line
 from stages.contracts.reviews import read_some_reviews, read_vocabulary
 from stages.evaluate import bootstrap, report
 from stages.evaluate.charts import by_confidence
-from stages.evaluate.results import METRICS, PREDICTIONS, SLICES
+from stages.evaluate.results import METRICS, PREDICTIONS, SLICES, write_page
 from stages.evaluate.slices import FEW
 from stages.inference import losses
 from stages.params import PARAMS
-from stages.storage import atomic_write
 
 PAGE = Path("dvc_plots/compare.html")
 SHOWN = 10
@@ -236,32 +235,25 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple
 def render(revision: str, before: Run, after: Run) -> str:
     """Return the page as HTML. Equal arguments give equal text."""
     same = same_reviews(before, after)
-    page: str = (
-        report.environment(Path(__file__).parent)
-        .get_template("compare.html.jinja")
-        .render(
-            revision=revision,
-            sources=[run.metrics["source"] for run in (before, after)],
-            metrics=metric_rows(before, after),
-            test=mcnemar(before.right, after.right) if same else None,
-            level=LEVEL,
-            rows=len(after.predictions),
-            reviews=changed_reviews(before, after) if same else {},
-            slices=None if before.slices is None or after.slices is None else slice_rows(before.slices, after.slices),
-            params=differing(before.params, after.params),
-            colours=report.COLOURS,
-            first=report.FIRST,
-        )
+    return report.template("compare.html.jinja", Path(__file__).parent).render(
+        revision=revision,
+        sources=[run.metrics["source"] for run in (before, after)],
+        metrics=metric_rows(before, after),
+        test=mcnemar(before.right, after.right) if same else None,
+        level=LEVEL,
+        rows=len(after.predictions),
+        reviews=changed_reviews(before, after) if same else {},
+        slices=None if before.slices is None or after.slices is None else slice_rows(before.slices, after.slices),
+        params=differing(before.params, after.params),
+        colours=report.COLOURS,
+        first=report.FIRST,
     )
-    return page
 
 
 def main(revision: str) -> None:
     """Write the page, and print the result of the test."""
     after, before = read(None), read(revision)
-    page = render(revision, before, after)
-    with atomic_write(PAGE) as path:
-        path.write_text(page, encoding="utf-8", newline="\n")
+    write_page(PAGE, render(revision, before, after))
     if same_reviews(before, after):
         test = mcnemar(before.right, after.right)
         verdict = "a difference" if test.p_value < LEVEL else "no difference that chance does not explain"

@@ -63,13 +63,7 @@ def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.flo
         write_table(path, schema, columns)
 
 
-def write_report(page: str) -> None:
-    """Write results/report.html."""
-    with atomic_write(REPORT) as path:
-        path.write_text(page, encoding="utf-8", newline="\n")
-
-
-def write_try_page(page: str) -> None:
-    """Write results/try.html."""
-    with atomic_write(TRY_PAGE) as path:
-        path.write_text(page, encoding="utf-8", newline="\n")
+def write_page(path: Path, page: str) -> None:
+    """Write a page of HTML, such as results/report.html."""
+    with atomic_write(path) as partial:
+        partial.write_text(page, encoding="utf-8", newline="\n")

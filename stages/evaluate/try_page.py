@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from stages.contracts.features import Columns, feature_parts, read_part
 from stages.contracts.model import KerasFile
 from stages.encoding import tokenizers, vocabulary
-from stages.evaluate.charts import NEGATIVE, POSITIVE
-from stages.evaluate.report import source_name
+from stages.evaluate import report
 from stages.inference import layers
 from stages.inference.network import Network
 
@@ -71,20 +69,16 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
     with np.errstate(divide="ignore"):
         deviation = None if scales is None else np.float32(1) / scales.restored()[:, 0]
     small = replace(network, kernel=kernel.restored(), deviation=deviation)
-    folder = Path(__file__).parent
-    script = f"\n{(folder / 'try_page.js').read_text(encoding='utf-8')}"
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("try_page.html.jinja").render(
+    script = f"\n{Path(__file__).with_suffix('.js').read_text(encoding='utf-8')}"
+    return report.template("try_page.html.jinja").render(
         # In JSON, "<" occurs only in strings. So no word ends the element, and no line end is lost.
         model=Markup(json.dumps(model, ensure_ascii=False, separators=(",", ":")).replace("<", r"\u003c")),  # noqa: S704
         script=Markup(script),  # noqa: S704 - comes with the project
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        source=source_name(source),
+        source=report.source_name(source),
         threshold=threshold,
         examples=EXAMPLES,
-        colours={"positive": POSITIVE, "negative": NEGATIVE},
+        colours=report.COLOURS,
         phrases=any(" " in word for word in words),
         columns=f"{len(columns.words):,}",
         left_out=f"{left_out:,}" if (left_out := len(columns.words) - len(kept)) else "",
