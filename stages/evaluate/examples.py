@@ -13,6 +13,7 @@ from stages.contracts.features import FEATURES, Columns, feature_parts, read_col
 from stages.contracts.reviews import RAW, Reviews, read_some_reviews, read_vocabulary
 from stages.encoding import multi_hot, ngrams, vocabulary
 from stages.encoding.ngrams import NGrams
+from stages.evaluate.predictions import Predictions
 from stages.inference.attribution import LEAST, leave_one_out
 from stages.inference.network import Network
 
@@ -71,25 +72,20 @@ def top_words(matrix: scipy.sparse.csr_matrix, effects: NDArray[np.float64], wor
     )
 
 
-def choose_rows(
-    labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float
-) -> dict[str, NDArray[np.int64]]:
+def choose_rows(predictions: Predictions) -> dict[str, NDArray[np.int64]]:
     """Choose example rows: the surest right and wrong predictions, two per class, and the three most doubtful rows.
 
-    Args:
-        labels: (rows,) 0 or 1.
-        probabilities: (rows,) that the row is positive.
-        threshold: above it, positive is predicted. The probabilities closest to it are the most doubtful.
+    Probabilities far from the threshold are sure, and those close to it are doubtful.
 
     Returns:
         The rows by title, with the surest or the most doubtful first. There may be fewer of them.
     """
-    answers = probabilities > threshold
-    right = answers == (labels > 0.5)
-    surest = np.argsort(-np.abs(probabilities.astype(np.float64) - threshold), kind="stable")
+    positive, right = predictions.positive, predictions.right
+    distance = np.abs(predictions.probabilities.astype(np.float64) - predictions.threshold)
+    surest = np.argsort(-distance, kind="stable")
 
     def both(which: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.concatenate([surest[(which & said)[surest]][:2] for said in (answers, ~answers)])
+        return np.concatenate([surest[(which & said)[surest]][:2] for said in (positive, ~positive)])
 
     return {
         "The surest right answers": both(right),
@@ -208,19 +204,18 @@ def find_top_words(network: Network) -> TopWords:
     return top_words(first, leave_one_out(network, first), read_columns().words)
 
 
-def find_examples(
-    network: Network,
-    labels: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-    threshold: float,
-    details: pd.DataFrame,
-) -> dict[str, list[Example]]:
+def find_examples(network: Network, predictions: Predictions, details: pd.DataFrame) -> dict[str, list[Example]]:
     """Find example reviews in the test split, and describe them in words.
+
+    Args:
+        network: the network.
+        predictions: of the whole test split.
+        details: what else is known of its rows, as `read_details` returns them.
 
     Raises:
         UserError: data/raw and data/features come from two different runs.
     """
-    chosen = choose_rows(labels, probabilities, threshold)
+    chosen, labels = choose_rows(predictions), predictions.labels
     numbers = np.concatenate(list(chosen.values()))
     some, words, columns = read_some_reviews("test", numbers.tolist()), read_vocabulary(), read_columns()
     singles = columns.words[: columns.singles]
@@ -229,4 +224,4 @@ def find_examples(
     known = ngrams.parse(columns, words)
     matrix = multi_hot.encode(some, len(singles), known).matrix
     effects = leave_one_out(network, matrix)
-    return describe(chosen, probabilities, some, matrix, effects, words, columns, known, details)
+    return describe(chosen, predictions.probabilities, some, matrix, effects, words, columns, known, details)

@@ -10,6 +10,7 @@ from stages.encoding import multi_hot, ngrams
 from stages.encoding.ngrams import NGrams
 from stages.evaluate import examples
 from stages.evaluate.examples import Word, WordEffect
+from tests.evaluate.test_metrics import predictions
 
 WORDS = ["the", "film", "good", "bad", "odd", "rare"]
 COLUMNS = ["<padding>", "<start>", "<unknown>", "<unused>", "the", "film", "good", "bad"]
@@ -53,7 +54,7 @@ def test_words_with_the_other_sign_or_in_few_reviews_are_not_listed() -> None:
 def test_examples_are_chosen_by_answer_and_confidence() -> None:
     labels = np.array([1, 1, 1, 1, 0, 0, 0, 0, 1, 0], np.float32)
     given = np.array([0.8, 0.99, 0.95, 0.01, 0.02, 0.1, 0.97, 0.52, 0.47, 0.03], np.float32)
-    chosen = {title: rows.tolist() for title, rows in examples.choose_rows(labels, given, 0.5).items()}
+    chosen = {title: rows.tolist() for title, rows in examples.choose_rows(predictions(labels, given)).items()}
     assert chosen == {
         "The surest right answers": [1, 2, 4, 9],
         "The surest mistakes": [6, 7, 3, 8],
@@ -62,7 +63,7 @@ def test_examples_are_chosen_by_answer_and_confidence() -> None:
 
 
 def test_one_right_row_fills_only_the_lists_that_it_fits() -> None:
-    chosen = examples.choose_rows(np.ones(1, np.float32), np.ones(1, np.float32), 0.5)
+    chosen = examples.choose_rows(predictions(np.ones(1, np.float32), np.ones(1, np.float32)))
     assert [rows.tolist() for rows in chosen.values()] == [[0], [], [0]]
 
 
