@@ -310,8 +310,13 @@ def test_reviews_and_features_of_two_runs_are_an_error(project: Path) -> None:
     def find() -> dict[str, list[examples.Example]]:
         return examples.find_examples(network.read(COLUMNS), predictions, pd.DataFrame())
 
-    assert sum(map(len, find().values())) > 3
     given = random_reviews(ROWS, len(WORDS), seed=1)
+    tokens = np.split(given.tokens, given.offsets[1:-1])
+    shown = [example for some in find().values() for example in some]
+    assert len(shown) > 3
+    for example in shown:
+        assert [word.text for word in example.words] == [WORDS[token - 1] for token in tokens[example.row]]
+        assert (example.positive, example.probability) == (labels[example.row], predictions.probabilities[example.row])
     reviews.write_reviews(RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
     message = "data/raw and data/features come from two different runs: run `dvc repro`"
     with pytest.raises(UserError, match=message):

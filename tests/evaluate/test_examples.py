@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from stages.contracts.features import Columns
 from stages.contracts.reviews import Reviews
-from stages.encoding import multi_hot, ngrams
-from stages.encoding.ngrams import NGrams
+from stages.encoding import multi_hot
 from stages.evaluate import examples
 from stages.evaluate.examples import Word, WordEffect
 from tests.evaluate.test_metrics import predictions
@@ -71,50 +69,27 @@ DETAILS = pd.DataFrame({"file": ["pos/1.txt", "a.csv", "a.csv"], "row": [0, 999,
 
 
 def test_words_are_in_reading_order_with_their_marks() -> None:
-    some = made("good film odd the good", "bad the bad")
-    matrix = multi_hot.encode(some, len(COLUMNS)).matrix
-    fall = dict(zip(COLUMNS, [9, 9, 9, 9, 0.001, -0.25, 1.5, -2], strict=True))
-    effects = np.array([fall[COLUMNS[column]] for column in matrix.indices])
-    probabilities = np.array([0.25, 0.5, 0.75], np.float32)
-    chosen = {"Wrong": np.array([2]), "Empty": np.array([], np.int64), "Right": np.array([0])}
-    shown = examples.describe(
-        chosen, probabilities, some, matrix, effects, WORDS, Columns(COLUMNS, "keras"), NGrams(len(WORDS)), DETAILS
-    )
-    assert list(shown) == ["Wrong", "Empty", "Right"]
-    (first,), (second,) = shown["Wrong"], shown["Right"]
+    predicted = predictions(np.array([0, 1, 0], np.float32), np.array([0.25, 0.5, 0.75], np.float32))
+    effects = {"the": 0.001, "film": -0.25, "good": 1.5}
+    first = examples.describe(2, ["good", "film", "odd", "the", "good"], effects, predicted, DETAILS)
     good, film, bad = Word("good", 1.5), Word("film", -0.25), Word("bad", -2)
     assert first.words == [good, film, Word("odd"), Word("the"), good]
     assert first.strongest == [good, film]
     assert (first.row, first.positive, first.probability, first.left_out) == (2, False, 0.75, 0)
+    second = examples.describe(0, ["bad", "the", "bad"], {"the": 0.001, "bad": -2}, predicted, DETAILS)
     assert (second.row, second.words, second.strongest) == (0, [bad, Word("the"), bad], [bad])
-    assert shown["Empty"] == []
     assert (first.place, second.place) == ("a.csv, row 1,000", "pos/1.txt")
 
 
 def test_all_words_of_an_n_gram_are_marked() -> None:
-    columns = Columns([*COLUMNS, "the film"], "keras")
-    known, some = ngrams.parse(columns, WORDS), made("the film the good film")
-    matrix = multi_hot.encode(some, len(COLUMNS), known).matrix
-    fall = {"film": 0.25, "the film": -1.5}
-    effects = np.array([fall.get(columns.words[column], 0.0) for column in matrix.indices])
-    chosen, probabilities = {"Right": np.array([0])}, np.array([0.25], np.float32)
-    shown = examples.describe(chosen, probabilities, some, matrix, effects, WORDS, columns, known, DETAILS)["Right"][0]
+    predicted = predictions(np.zeros(1, np.float32), np.zeros(1, np.float32))
+    effects = {"the": 0.0, "film": 0.25, "good": 0.0, "the film": -1.5}
+    shown = examples.describe(0, ["the", "film", "the", "good", "film"], effects, predicted, DETAILS)
     assert [word.log_odds for word in shown.words] == [-1.5, -1.5, 0, 0, 0.25]
     assert shown.strongest == [Word("the film", -1.5), Word("film", 0.25)]
 
 
 def test_a_long_review_is_cut_in_the_report() -> None:
-    some = made("the " * 5000)
-    matrix = multi_hot.encode(some, len(COLUMNS)).matrix
-    shown = examples.describe(
-        {"All": np.array([0])},
-        np.zeros(1, np.float32),
-        some,
-        matrix,
-        np.zeros(matrix.nnz),
-        WORDS,
-        Columns(COLUMNS, "keras"),
-        NGrams(len(WORDS)),
-        DETAILS,
-    )
-    assert (len(shown["All"][0].words), shown["All"][0].left_out) == (1000, 4000)
+    predicted = predictions(np.zeros(1, np.float32), np.zeros(1, np.float32))
+    shown = examples.describe(0, ["the"] * 5000, {}, predicted, DETAILS)
+    assert (len(shown.words), shown.left_out) == (1000, 4000)
