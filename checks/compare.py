@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from scipy.stats import binomtest
 
-from checks.caching import parameters
 from stages import console
 from stages.console import UserError, one_line
 from stages.contracts.reviews import read_some_reviews, read_vocabulary
@@ -104,7 +103,7 @@ def read(revision: str | None) -> Run:
     """
     return Run(
         json.loads(_content(METRICS, revision)),
-        dict(parameters(YAML(typ="safe").load(_content(PARAMS, revision)))),
+        dict(report.flat(YAML(typ="safe").load(_content(PARAMS, revision)))),
         pd.read_parquet(io.BytesIO(_content(PREDICTIONS, revision))),
         _slices(revision),
     )

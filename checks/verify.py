@@ -21,6 +21,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from checks import clones
+from stages.evaluate.report import flat
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,15 +39,7 @@ class Result:
     def read(cls, folder: Path) -> "Result":
         """Read the results of the project in `folder`."""
         metrics = json.loads((folder / "results" / "metrics.json").read_text(encoding="utf-8"))
-        return cls(YAML(typ="safe").load(folder / "dvc.lock")["stages"], dict(_flat(metrics)))
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    return [
-        pair
-        for key, value in values.items()
-        for pair in (_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)])
-    ]
+        return cls(YAML(typ="safe").load(folder / "dvc.lock")["stages"], dict(flat(metrics)))
 
 
 OTHER_ENVIRONMENT = {"PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu", "LANG": "tr_TR.UTF-8", "LC_ALL": "C"}
@@ -110,7 +103,7 @@ def _hashes(stage: dict[str, Any]) -> dict[str, str]:
     found = {"command": str(stage.get("cmd"))}
     for kind in ("deps", "outs"):
         found |= {f"{kind[:-1]} {entry['path']}": entry["md5"] for entry in stage.get(kind, [])}
-    params = dict(_flat(stage.get("params", {}).get("params.yaml", {})))
+    params = dict(flat(stage.get("params", {}).get("params.yaml", {})))
     return found | {f"parameter {key}": str(value) for key, value in params.items()}
 
 

@@ -55,8 +55,8 @@ def render(
         threshold=metrics["threshold"],
         test=metrics["test"],
         intervals=metrics.get("test_interval", {}),
-        provenance=[(name, _value(value)) for name, value in _flat(metrics) if name.partition(".")[0] not in apart],
-        params={name: [(key, _plain(value)) for key, value in _flat(section)] for name, section in params.items()},
+        provenance=[(name, _value(value)) for name, value in flat(metrics) if name.partition(".")[0] not in apart],
+        params={name: [(key, _plain(value)) for key, value in flat(section)] for name, section in params.items()},
         charts=charts,
         slices=slices,
         top_words=top_words,
@@ -107,11 +107,11 @@ def source_name(source: str) -> str:
     return "your own files" if source == "files" else source
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of nested mappings with their paths, such as ("train.seed", 1)."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 
