@@ -257,9 +257,7 @@ def _confusion(predictions: Predictions) -> Chart:
         "Confusion matrix",
         f"Of the negative test reviews, {right_negative:,} are predicted negative and {false_positive:,} positive. Of "
         f"the positive test reviews, {right_positive:,} are predicted positive and {false_negative:,} negative.",
-        pd.DataFrame(
-            {"actual": np.repeat(_CLASSES, 2), "predicted": np.tile(_CLASSES, 2), "rows": matrix.ravel()},
-        ),
+        pd.DataFrame({"actual": np.repeat(_CLASSES, 2), "predicted": np.tile(_CLASSES, 2), "rows": matrix.ravel()}),
         draw,
     )
 

@@ -62,19 +62,7 @@ def main(
     bad_rows: str = "error",
     models: Path = _MODELS,
 ) -> None:
-    """Print a line for each review.
-
-    Args:
-        texts: reviews, or none.
-        file: the file to read reviews from. `-` is standard input, which is also the default without texts.
-        column: the name of the text column of the file, or None.
-        json: whether to print JSON.
-        explain: whether to show the effect of each word.
-        columns: the names of all columns of a file without a header.
-        encoding: the encoding of the file.
-        bad_rows: `skip` to leave out rows without a text.
-        models: the folder with the model.
-    """
+    """Print a line for each review. The arguments are those of the command line, which `arguments` describes."""
     if texts and file:
         raise console.UsageError("give texts or --file, not both")
     is_table = file is not None and file != _STANDARD_INPUT and file.suffix.lower() != ".txt"
