@@ -50,8 +50,7 @@ def main() -> None:
     top_words = examples.find_top_words(sentiment)
     page = report.render(summary, settings, source.tokenizer, [*run_charts, *test_charts], by_slice, top_words, shown)
     results.write_page(results.REPORT, page)
-    page = try_page.render(model.read_model(columns), sentiment, columns, source.name, above)
-    results.write_page(results.TRY_PAGE, page)
+    results.write_page(results.TRY_PAGE, try_page.render(sentiment, columns, source.name, above))
     console.say(f"-> {results.REPORT}, {results.TRY_PAGE}: open them in a browser")
 
 

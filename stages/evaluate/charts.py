@@ -127,7 +127,7 @@ def _epochs(history: pd.DataFrame, quantity: str, name: str) -> Chart:
         axes.axvline(at_best, color=GREY, linestyle=":", label=f"best epoch: {at_best}")
         axes.set(xlabel="Epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, loc="best")
+        axes.legend()
 
     return Chart(
         quantity,
@@ -148,7 +148,7 @@ def _roc(predictions: Predictions) -> Chart:
         axes.plot([0, 1], [0, 1], ":", color=GREY, label="chance")
         axes.plot(false[kept], true[kept], "-", color=POSITIVE, label="test")
         axes.set(xlabel="False positive rate", ylabel="True positive rate", aspect="equal")
-        axes.legend(frameon=False, loc="lower right")
+        axes.legend(loc="lower right")
 
     at_tenth = np.interp(0.1, false, true)
     return Chart(
@@ -174,7 +174,7 @@ def _precision_recall(predictions: Predictions) -> Chart:
         axes.plot(recall[kept], precision[kept], "-", color=POSITIVE, label="test")
         axes.plot(recall[chosen], precision[chosen], "o", color=NEGATIVE, label=f"threshold: {threshold:.4g}")
         axes.set(xlabel="Recall", ylabel="Precision", ylim=(0, 1.02))
-        axes.legend(frameon=False, loc="best")
+        axes.legend()
 
     at_nine_tenths = np.interp(0.9, recall, precision)
     return Chart(
@@ -197,7 +197,7 @@ def _calibration(predictions: Predictions) -> Chart:
         axes.plot([0, 1], [0, 1], ":", color=GREY, label="perfect")
         axes.plot(mean, share, "o-", color=POSITIVE, label="test")
         axes.set(xlabel="Mean predicted probability", ylabel="Share of positive reviews", aspect="equal")
-        axes.legend(frameon=False, loc="upper left")
+        axes.legend(loc="upper left")
 
     worst = int(np.argmax(np.abs(mean - share)))
     return Chart(
@@ -221,7 +221,7 @@ def _histogram(predictions: Predictions) -> Chart:
         axes.set(xlabel="Predicted probability of positive", ylabel="Test reviews")
         axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
         axes.set_ylim(0, 1.2 * axes.dataLim.y1)  # room for the legend above the highest bar
-        axes.legend(frameon=False, loc="upper center", ncols=2)
+        axes.legend(loc="upper center", ncols=2)
 
     unsure = sum(int(count[(edges[:-1] >= 0.25) & (edges[:-1] < 0.75)].sum()) for count in counts)
     return Chart(

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from stages.contracts.features import Columns, feature_parts, read_part
-from stages.contracts.model import KerasFile
+from stages.contracts.model import KerasFile, read_model
 from stages.encoding import tokenizers, vocabulary
 from stages.evaluate import report
 from stages.inference import layers
@@ -38,12 +38,11 @@ EXAMPLES = {
 """Example reviews by a short name. They were written for this page."""
 
 
-def render(file: KerasFile, network: Network, columns: Columns, source: str, threshold: float = 0.5) -> str:
+def render(network: Network, columns: Columns, source: str, threshold: float = 0.5) -> str:
     """Return the page as HTML. Equal arguments give equal text.
 
     Args:
-        file: the content of the model's file.
-        network: the same model, as `stages.inference.network.read` returns it.
+        network: the model in models/, as `stages.inference.network.read` returns it.
         columns: the columns of the model.
         source: the name of the source of the reviews.
         threshold: a review is positive if its probability is above it.
@@ -63,7 +62,7 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
         "scales": None if scales is None else scales.packed(),
         "unit_length": network.unit_length,
         "kernel": kernel.packed(),
-        "layers": list(_layers(file)),
+        "layers": list(_layers(read_model(columns))),
         "threshold": threshold,
     }
     with np.errstate(divide="ignore"):

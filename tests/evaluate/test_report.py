@@ -34,7 +34,7 @@ HOSTILE = [
 def draw(axes: Axes) -> None:
     axes.plot([1, 2, 3], [3, 1, 2], "o-", color=POSITIVE, label="one")
     axes.plot([1, 2, 3], [2, 3, 1], color=NEGATIVE, label="other", clip_on=True)
-    axes.legend(frameon=False)
+    axes.legend()
     axes.set_xlabel("Epoch")
 
 
