@@ -124,10 +124,8 @@ def draw(steps: list[Step]) -> None:
     """Draw the test accuracy of each step, with its number and its interval, against its seconds."""
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for number, step in enumerate(steps):
-        accuracy, (low, high) = (
-            step.metrics["test"]["binary_accuracy"],
-            step.metrics["test_interval"]["binary_accuracy"],
-        )
+        accuracy = step.metrics["test"]["binary_accuracy"]
+        low, high = step.metrics["test_interval"]["binary_accuracy"]
         axes.errorbar(step.seconds, accuracy, [[accuracy - low], [high - accuracy]], fmt="o", color="#2b6cb0")
         place = (6, 3) if number % 2 == 0 else (6, -11)  # so that steps with equal results can be told apart
         axes.annotate(str(number), (step.seconds, accuracy), place, textcoords="offset points")

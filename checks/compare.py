@@ -225,17 +225,16 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple
     return [(key, old, new) for key, old, new in every if old != new]
 
 
-def render(revision: str, before: Run, after: Run) -> str:
-    """Return the page as HTML. Equal arguments give equal text."""
-    same = same_reviews(before, after)
+def render(revision: str, before: Run, after: Run, test: McNemar | None) -> str:
+    """Return the page as HTML. Equal arguments give equal text. There is no test if the two have other reviews."""
     return report.template("compare.html.jinja", Path(__file__).parent).render(
         revision=revision,
         sources=[run.metrics["source"] for run in (before, after)],
         metrics=metric_rows(before, after),
-        test=mcnemar(before.answers.right, after.answers.right) if same else None,
+        test=test,
         level=LEVEL,
         rows=len(after.predictions),
-        reviews=changed_reviews(before, after) if same else {},
+        reviews=changed_reviews(before, after) if test else {},
         slices=None if before.slices is None or after.slices is None else slice_rows(before.slices, after.slices),
         params=differing(before.params, after.params),
         colours=report.COLOURS,
@@ -246,9 +245,9 @@ def render(revision: str, before: Run, after: Run) -> str:
 def main(revision: str) -> None:
     """Write the page, and print the result of the test."""
     after, before = read(None), read(revision)
-    write_page(PAGE, render(revision, before, after))
-    if same_reviews(before, after):
-        test = mcnemar(before.answers.right, after.answers.right)
+    test = mcnemar(before.answers.right, after.answers.right) if same_reviews(before, after) else None
+    write_page(PAGE, render(revision, before, after, test))
+    if test:
         verdict = "a difference" if test.p_value < LEVEL else "no difference that chance does not explain"
         console.say(
             f"since {revision}: {test.fixed:,} answers fixed, {test.broken:,} broken; McNemar's p-value "
