@@ -33,13 +33,7 @@ COLUMNS = {
     "memory": "peak memory, GB",
     "accuracy": "test accuracy",
 }
-KINDS = {
-    "import": "interpreter, imports",
-    "read": "read",
-    "compute": "compute",
-    "write": "write",
-    "dvc": "DVC",
-}  # fmt: skip
+KINDS = {"import": "interpreter, imports", "read": "read", "compute": "compute", "write": "write", "dvc": "DVC"}
 
 NOTES = """\
 Each cell is the median (range) of the rounds, and the ratio of the median to that of this project. Above 1x is slower

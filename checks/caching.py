@@ -8,7 +8,6 @@ about five minutes.
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from checks import clones
 from stages.console import UserError
+from stages.evaluate.report import flat
 
 PAGE = Path("docs/caching.md")
 STAGES = ("download", "vectorize", "train", "evaluate")
@@ -60,15 +60,6 @@ these modules with the reasons, and checks that dvc.yaml names all others.
 """
 
 
-def parameters(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the value of every parameter."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from parameters(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
 def other_value(key: str, value: Any) -> Any:
     """Return another allowed value of a parameter: a number grows by one or, if a share, halves; null is a name."""
     if key in OTHER_VALUES:
@@ -80,13 +71,9 @@ def other_value(key: str, value: Any) -> Any:
 
 def set_parameter(folder: Path, key: str, value: Any) -> None:
     """Change one parameter in the params.yaml of `folder`."""
-    yaml, path = YAML(), folder / "params.yaml"
-    params = section = yaml.load(path)
-    *names, last = key.split(".")
-    for name in names:
-        section = section[name]
-    section[last] = value
-    yaml.dump(params, path)
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    clones.set_params(folder, value)
 
 
 def modules(folder: Path) -> list[str]:
@@ -107,7 +94,7 @@ def table(folder: Path) -> pd.DataFrame:
     """Make every change in turn, and return a row for each: the change, then a column per stage."""
     rows: dict[str, list[str]] = {}
     text = (folder / "params.yaml").read_text(encoding="utf-8")
-    changes = list(parameters(YAML(typ="safe").load(text)))
+    changes = list(flat(YAML(typ="safe").load(text)))
     for key, value in tqdm(changes, "parameters", disable=None):
         set_parameter(folder, key, other_value(key, value))
         rows[f"`{key}`"] = repro(folder)

@@ -11,7 +11,7 @@ and their differences with intervals, the reviews that changed sides, the slices
 import io
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,17 +25,16 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from scipy.stats import binomtest
 
-from checks.caching import parameters
 from stages import console
 from stages.console import UserError, one_line
 from stages.contracts.reviews import read_some_reviews, read_vocabulary
 from stages.evaluate import bootstrap, report
 from stages.evaluate.charts import by_confidence
-from stages.evaluate.results import METRICS, PREDICTIONS, SLICES
+from stages.evaluate.predictions import Predictions
+from stages.evaluate.results import METRICS, PREDICTIONS, SLICES, write_page
 from stages.evaluate.slices import FEW
 from stages.inference import losses
 from stages.params import PARAMS
-from stages.storage import atomic_write
 
 PAGE = Path("dvc_plots/compare.html")
 SHOWN = 10
@@ -59,17 +58,11 @@ class Run:
     """By name. None if DVC's cache does not hold them, or the run is older than they are."""
 
     @property
-    def threshold(self) -> float:
-        """A review with a higher probability is predicted positive."""
-        threshold: float = self.metrics.get("threshold", 0.5)
-        return threshold
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        """Whether each answer is right, (rows,)."""
-        positive = self.predictions["probability"].to_numpy() > self.threshold
-        right: NDArray[np.bool_] = positive == (self.predictions["label"].to_numpy() == 1)
-        return right
+    def answers(self) -> Predictions:
+        """The predictions. Their loss is binary cross-entropy, because a run does not keep the loss of each row."""
+        labels, probabilities = (self.predictions[name].to_numpy() for name in ("label", "probability"))
+        loss = losses.per_row("binary_crossentropy", labels, probabilities)
+        return Predictions(labels, probabilities, loss, self.metrics.get("threshold", 0.5))
 
 
 class McNemar(NamedTuple):
@@ -110,7 +103,7 @@ def read(revision: str | None) -> Run:
     """
     return Run(
         json.loads(_content(METRICS, revision)),
-        dict(parameters(YAML(typ="safe").load(_content(PARAMS, revision)))),
+        dict(report.flat(YAML(typ="safe").load(_content(PARAMS, revision)))),
         pd.read_parquet(io.BytesIO(_content(PREDICTIONS, revision))),
         _slices(revision),
     )
@@ -172,15 +165,13 @@ def metric_rows(before: Run, after: Run) -> list[dict[str, Any]]:
 def difference_intervals(before: Run, after: Run) -> dict[str, bootstrap.Interval]:
     """Return the interval of the difference of each metric that the predictions give in both runs.
 
-    Of the losses, this holds for binary cross-entropy alone: a run does not keep the loss of each row.
+    Of the losses, this holds for binary cross-entropy alone.
     """
     both, known = [], []
     for run in (before, after):
-        labels, probabilities = run.predictions["label"].to_numpy(), run.predictions["probability"].to_numpy()
-        loss = losses.per_row("binary_crossentropy", labels, probabilities)
-        sums = bootstrap.Sums(loss, labels, probabilities, run.threshold)
+        sums = bootstrap.Sums(run.answers)
         both.append(sums)
-        metrics, stored = sums.measure(np.ones(len(labels))), run.metrics["test"]
+        metrics, stored = sums.measure(np.ones(len(run.predictions))), run.metrics["test"]
         known.append({name for name in metrics if abs(metrics[name] - stored.get(name, np.nan)) < _ROUNDED})
     return {name: ends for name, ends in bootstrap.differences(*both).items() if name in set.intersection(*known)}
 
@@ -202,13 +193,14 @@ def slice_rows(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]
 
 def changed_reviews(before: Run, after: Run) -> dict[str, list[dict[str, Any]]]:
     """Return the reviews whose answer is right in one run only, those that moved furthest first, with their words."""
-    probabilities = [run.predictions["probability"].to_numpy(np.float64) for run in (before, after)]
+    old, new = before.answers, after.answers
+    probabilities = [answers.probabilities.astype(np.float64) for answers in (old, new)]
     furthest = np.argsort(-np.abs(probabilities[1] - probabilities[0]), kind="stable")
     words = read_vocabulary()
     found: dict[str, list[dict[str, Any]]] = {}
     for title, which in (
-        ("Wrong before, right now", ~before.right & after.right),
-        ("Right before, wrong now", before.right & ~after.right),
+        ("Wrong before, right now", ~old.right & new.right),
+        ("Right before, wrong now", old.right & ~new.right),
     ):
         rows = furthest[which[furthest]][:SHOWN]
         reviews = read_some_reviews("test", rows.tolist())
@@ -228,42 +220,34 @@ def changed_reviews(before: Run, after: Run) -> dict[str, list[dict[str, Any]]]:
 
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Return the key of each parameter that differs, and its two values. `absent` stands for a missing one."""
-    keys: Iterable[str] = dict.fromkeys([*after, *before])
-    pairs: Sequence[tuple[str, Any, Any]] = [(key, before.get(key, "absent"), after.get(key, "absent")) for key in keys]
-    return [pair for pair in pairs if pair[1] != pair[2]]
+    keys = dict.fromkeys([*after, *before])
+    every = [(key, before.get(key, "absent"), after.get(key, "absent")) for key in keys]
+    return [(key, old, new) for key, old, new in every if old != new]
 
 
-def render(revision: str, before: Run, after: Run) -> str:
-    """Return the page as HTML. Equal arguments give equal text."""
-    same = same_reviews(before, after)
-    page: str = (
-        report.environment(Path(__file__).parent)
-        .get_template("compare.html.jinja")
-        .render(
-            revision=revision,
-            sources=[run.metrics["source"] for run in (before, after)],
-            metrics=metric_rows(before, after),
-            test=mcnemar(before.right, after.right) if same else None,
-            level=LEVEL,
-            rows=len(after.predictions),
-            reviews=changed_reviews(before, after) if same else {},
-            slices=None if before.slices is None or after.slices is None else slice_rows(before.slices, after.slices),
-            params=differing(before.params, after.params),
-            colours=report.COLOURS,
-            first=report.FIRST,
-        )
+def render(revision: str, before: Run, after: Run, test: McNemar | None) -> str:
+    """Return the page as HTML. Equal arguments give equal text. There is no test if the two have other reviews."""
+    return report.template("compare.html.jinja", Path(__file__).parent).render(
+        revision=revision,
+        sources=[run.metrics["source"] for run in (before, after)],
+        metrics=metric_rows(before, after),
+        test=test,
+        level=LEVEL,
+        rows=len(after.predictions),
+        reviews=changed_reviews(before, after) if test else {},
+        slices=None if before.slices is None or after.slices is None else slice_rows(before.slices, after.slices),
+        params=differing(before.params, after.params),
+        colours=report.COLOURS,
+        first=report.FIRST,
     )
-    return page
 
 
 def main(revision: str) -> None:
     """Write the page, and print the result of the test."""
     after, before = read(None), read(revision)
-    page = render(revision, before, after)
-    with atomic_write(PAGE) as path:
-        path.write_text(page, encoding="utf-8", newline="\n")
-    if same_reviews(before, after):
-        test = mcnemar(before.right, after.right)
+    test = mcnemar(before.answers.right, after.answers.right) if same_reviews(before, after) else None
+    write_page(PAGE, render(revision, before, after, test))
+    if test:
         verdict = "a difference" if test.p_value < LEVEL else "no difference that chance does not explain"
         console.say(
             f"since {revision}: {test.fixed:,} answers fixed, {test.broken:,} broken; McNemar's p-value "

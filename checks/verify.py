@@ -14,40 +14,19 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from checks import clones
+from stages.evaluate.report import flat
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@dataclass(frozen=True)
-class Result:
-    """The results of a run that are in git."""
-
-    lock: dict[str, Any]
-    """The stages of dvc.lock."""
-    metrics: dict[str, float | str]
-    """By dotted key."""
-
-    @classmethod
-    def read(cls, folder: Path) -> "Result":
-        """Read the results of the project in `folder`."""
-        metrics = json.loads((folder / "results" / "metrics.json").read_text(encoding="utf-8"))
-        return cls(YAML(typ="safe").load(folder / "dvc.lock")["stages"], dict(_flat(metrics)))
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    return [
-        pair
-        for key, value in values.items()
-        for pair in (_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)])
-    ]
-
+Results = dict[str, dict[str, Any]]
+"""The results of a run that are in git: for each stage what dvc.lock says of it, by a readable name, and `metrics`."""
 
 OTHER_ENVIRONMENT = {"PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu", "LANG": "tr_TR.UTF-8", "LC_ALL": "C"}
 """Settings that hardly anyone has."""
@@ -60,11 +39,11 @@ def _restrict() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def run(folder: Path, *, other_environment: bool) -> tuple[Result, Result]:
+def run(folder: Path, *, other_environment: bool) -> tuple[Results, Results]:
     """Clone HEAD and run the pipeline there with an empty cache. Return the committed results and those of the run."""
     project = clones.clone(ROOT, folder)
     (project / ".venv").symlink_to(ROOT / ".venv")
-    committed = Result.read(project)
+    committed = read(project)
     done = subprocess.run(
         [ROOT / ".venv/bin/dvc", "repro"],
         cwd=project,
@@ -74,7 +53,7 @@ def run(folder: Path, *, other_environment: bool) -> tuple[Result, Result]:
     )
     if done.returncode:
         sys.exit(f"error: `dvc repro` failed with exit code {done.returncode} in a clean clone")
-    return committed, Result.read(project)
+    return committed, read(project)
 
 
 def _mirrors() -> dict[str, str]:
@@ -87,31 +66,30 @@ def _mirrors() -> dict[str, str]:
     return found
 
 
-def differences(expected: Result, found: Result) -> list[str]:
-    """Return a line for each difference: for each stage its inputs, then its outputs; at the end the metrics."""
+def read(folder: Path) -> Results:
+    """Read the results of the project in `folder`."""
+    found: Results = {}
+    for name, stage in YAML(typ="safe").load(folder / "dvc.lock")["stages"].items():
+        found[name] = {"command": stage["cmd"]}
+        for kind in ("deps", "outs"):
+            found[name] |= {f"{kind[:-1]} {entry['path']}": entry["md5"] for entry in stage.get(kind, [])}
+        params = flat(stage.get("params", {}).get("params.yaml", {}))
+        found[name] |= {f"parameter {key}": value for key, value in params}
+    metrics = json.loads((folder / "results" / "metrics.json").read_text(encoding="utf-8"))
+    return found | {"metrics": dict(flat(metrics))}
+
+
+def differences(expected: Results, found: Results) -> list[str]:
+    """Return a line for each difference: for each stage its inputs, its outputs, its parameters; then the metrics."""
     lines = []
-    for stage in dict.fromkeys([*expected.lock, *found.lock]):
-        before, after = (_hashes(result.lock.get(stage, {})) for result in (expected, found))
-        lines += [
-            f"{stage}: {key} is {after.get(key, 'missing')}, expected {before.get(key, 'nothing')}"
-            for key in dict.fromkeys([*before, *after])
-            if before.get(key) != after.get(key)
-        ]
-    for key in dict.fromkeys([*expected.metrics, *found.metrics]):
-        old, new = expected.metrics.get(key), found.metrics.get(key)
-        if old != new:
-            by = f" ({new - old:+.6f})" if isinstance(old, float) and isinstance(new, float) else ""
-            lines.append(f"metrics: {key} is {new}, expected {old}{by}")
+    for part in dict.fromkeys([*expected, *found]):
+        before, after = expected.get(part, {}), found.get(part, {})
+        for key in dict.fromkeys([*before, *after]):
+            old, new = before.get(key, "nothing"), after.get(key, "missing")
+            if old != new:
+                by = f" ({new - old:+.6f})" if isinstance(old, float) and isinstance(new, float) else ""
+                lines.append(f"{part}: {key} is {new}, expected {old}{by}")
     return lines
-
-
-def _hashes(stage: dict[str, Any]) -> dict[str, str]:
-    """Return the command, parameters and hashes of a stage in dvc.lock, by a readable name."""
-    found = {"command": str(stage.get("cmd"))}
-    for kind in ("deps", "outs"):
-        found |= {f"{kind[:-1]} {entry['path']}": entry["md5"] for entry in stage.get(kind, [])}
-    params = dict(_flat(stage.get("params", {}).get("params.yaml", {})))
-    return found | {f"parameter {key}": str(value) for key, value in params.items()}
 
 
 def main() -> None:
@@ -128,12 +106,14 @@ def main() -> None:
         print(f"warning: the last commit is checked, without these changes:\n{changed}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         expected, found = run(Path(folder, "first"), other_environment=True)
-        source, reference = found.metrics["source"], "the committed results"
-        if source != expected.metrics["source"]:
-            reference = f"a second run, because the committed source, {expected.metrics['source']}, is not available"
+        source, committed = found["metrics"]["source"], expected["metrics"]["source"]
+        reference = "the committed results"
+        if source != committed:
+            reference = f"a second run, because the committed source, {committed}, is not available"
             _, expected = run(Path(folder, "second", "and deeper"), other_environment=False)
     lines = differences(expected, found)
-    outputs = f"{sum(len(stage['outs']) for stage in found.lock.values())} outputs of the source {source}"
+    count = sum(key.startswith("out ") for part in found.values() for key in part)
+    outputs = f"{count} outputs of the source {source}"
     if lines:
         print(f"\nNot reproduced: {outputs} were compared with {reference}.", *lines, sep="\n  ")
         sys.exit(f"error: results differ from stage {lines[0].partition(':')[0]} on")

@@ -39,12 +39,6 @@ def _encoding(name: str) -> str:
     return name
 
 
-def _written_out(folder: str) -> str:
-    if folder.startswith("~"):
-        raise ValueError
-    return folder
-
-
 def _new_columns(names: list[str]) -> list[str]:
     if len(set(names)) < len(names) or {"tokens", "label", "file", "row"} & set(names):
         raise ValueError
@@ -54,6 +48,8 @@ def _new_columns(names: list[str]) -> list[str]:
 _FileName = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
 _FileNames = _FileName | Annotated[list[_FileName], Field(min_length=1)]
 _Label = bool | int | float | str
+_Rows = Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
+_Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
 _Labels = _Label | Annotated[list[_Label], Field(min_length=1)]
 
 
@@ -62,8 +58,7 @@ class Files(_Section):
 
     folder: Annotated[
         str,
-        Field(min_length=1, description="a folder's path, written out since DVC does not expand ~, or its address"),
-        AfterValidator(_written_out),
+        Field(pattern="^[^~]", description="a folder's path, written out since DVC does not expand ~, or its address"),
     ]
     train: Annotated[
         _FileNames,
@@ -106,15 +101,15 @@ class Files(_Section):
     bad_rows: Annotated[Literal["error", "skip"], Field(description="error or skip")]
     duplicates: Annotated[Literal["keep", "drop"], Field(description="keep or drop")]
     test_share: Annotated[float, Field(gt=0, lt=1, description="a number between 0 and 1, both excluded")]
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
+    seed: _Seed
 
 
 class Synthetic(_Section):
     """The corpus that the source `synthetic` draws."""
 
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
-    train_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
-    test_rows: Annotated[int, Field(ge=2, le=10**8, description="a whole number from 2 to 100000000")]
+    seed: _Seed
+    train_rows: _Rows
+    test_rows: _Rows
 
 
 class Data(_Section):
@@ -125,8 +120,8 @@ class Data(_Section):
         Field(min_length=1, description="a list of one or more of: imdb, aclimdb, files, synthetic"),
     ]
     tokenizer: Annotated[TokenizerName, Field(description="keras or unicode")]
-    files: Annotated[Files, Field(description="a section")]
-    synthetic: Annotated[Synthetic, Field(description="a section")]
+    files: Files
+    synthetic: Synthetic
 
 
 class Vectorize(_Section):
@@ -148,7 +143,7 @@ class Train(_Section):
     would take seconds in every stage.
     """
 
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")]
+    seed: _Seed
     hidden_units: Annotated[
         list[Annotated[int, Field(ge=1, le=2**16)]], Field(description="a list of whole numbers from 1 to 65536")
     ]
@@ -179,10 +174,10 @@ class Evaluate(_Section):
 class Params(_Section):
     """All of params.yaml. `evaluate` shows it in the report."""
 
-    data: Annotated[Data, Field(description="a section")]
-    vectorize: Annotated[Vectorize, Field(description="a section")]
-    train: Annotated[Train, Field(description="a section")]
-    evaluate: Annotated[Evaluate, Field(description="a section")]
+    data: Data
+    vectorize: Vectorize
+    train: Train
+    evaluate: Evaluate
 
 
 _loaded: Any = None
@@ -257,7 +252,7 @@ def _explain(error: ErrorDetails) -> str:
         if field is None:
             break
         path.append(str(step))
-        allowed = field.description or ""
+        allowed = field.description or "a section"
         if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
             break
         section = field.annotation

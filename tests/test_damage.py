@@ -23,6 +23,7 @@ from stages.contracts.model import HISTORY, HOLDOUT, MODEL, MODEL_COLUMNS, THRES
 from stages.contracts.reviews import RAW, SPLITS, Reviews, Source
 from stages.encoding import multi_hot, vocabulary
 from stages.evaluate import examples
+from stages.evaluate.predictions import Predictions
 from stages.inference import network
 from stages.storage import checked_read
 from tests.conftest import example_history, random_reviews
@@ -305,13 +306,18 @@ def test_damage_without_a_message_is_named_by_its_exception() -> None:
 
 def test_reviews_and_features_of_two_runs_are_an_error(project: Path) -> None:
     labels = features.read_labels(features.feature_parts("test")[0])
-    probabilities = np.linspace(0, 1, ROWS, dtype=np.float32)
+    predictions = Predictions(labels, np.linspace(0, 1, ROWS, dtype=np.float32), np.zeros(ROWS), 0.5)
 
     def find() -> dict[str, list[examples.Example]]:
-        return examples.find_examples(network.read(COLUMNS), labels, probabilities, 0.5, pd.DataFrame())
+        return examples.find_examples(network.read(COLUMNS), predictions, pd.DataFrame())
 
-    assert sum(map(len, find().values())) > 3
     given = random_reviews(ROWS, len(WORDS), seed=1)
+    tokens = np.split(given.tokens, given.offsets[1:-1])
+    shown = [example for some in find().values() for example in some]
+    assert len(shown) > 3
+    for example in shown:
+        assert [word.text for word in example.words] == [WORDS[token - 1] for token in tokens[example.row]]
+        assert (example.positive, example.probability) == (labels[example.row], predictions.probabilities[example.row])
     reviews.write_reviews(RAW, "test", [Reviews(given.tokens, given.offsets, 1 - given.labels)])
     message = "data/raw and data/features come from two different runs: run `dvc repro`"
     with pytest.raises(UserError, match=message):

@@ -6,18 +6,9 @@ Writes  models/threshold.json, results/metrics.json, results/predictions.parquet
         results/plots/, results/figures/, results/report.html, results/try.html
 """
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
-
 from stages import console, params
 from stages.contracts import features, model, reviews
-from stages.inference import losses, network
-
-if TYPE_CHECKING:
-    from stages.evaluate.charts import Chart
-    from stages.evaluate.report import Drawing
+from stages.inference import network
 
 
 def main() -> None:
@@ -25,56 +16,42 @@ def main() -> None:
     settings = params.load().model_dump()
     # Here, because scikit-learn and Matplotlib take time to import.
     from stages.evaluate import bootstrap, charts, examples, metrics, report, results, slices, threshold, try_page
+    from stages.evaluate.figures import png
+    from stages.evaluate.predictions import predict
 
     source, columns, history = reviews.read_source(), features.read_columns(), model.read_history()
     details = reviews.read_details("test")
     sentiment = network.read(columns)
-    labels, probabilities = _predict(sentiment)
     above = threshold.choose(settings["evaluate"]["threshold"])
+    predictions = predict(sentiment, above)
 
-    loss = losses.per_row(sentiment.loss, labels, probabilities)
-    values = metrics.measure(loss, labels, probabilities, above)
-    intervals = bootstrap.intervals(loss, labels, probabilities, values, above)
-    table = slices.table(labels, probabilities, above, columns.singles, details)
+    values = metrics.measure(predictions)
+    intervals = bootstrap.intervals(predictions, values)
+    table = slices.table(predictions, columns.singles, details)
     summary = metrics.summary(source, len(columns.words), history, above, values, intervals, slices.worst(table))
     for name, value in values.items():
         console.say(f"test {name:26} {value:.4f}  ({intervals[name].low:.4f} to {intervals[name].high:.4f})")
-    console.say(f"{source.name}, {len(labels):,} rows; in brackets 95 % bootstrap intervals; threshold {above:.4g}")
+    console.say(
+        f"{source.name}, {len(predictions):,} rows; in brackets 95 % bootstrap intervals; threshold {above:.4g}"
+    )
 
-    test_charts = charts.of_test(labels, probabilities, above)
+    run_charts, test_charts = charts.of_run(history), charts.of_test(predictions)
     by_slice = charts.of_slices(table, values["binary_accuracy"])
-    *drawings, sliced = _draw([*charts.of_run(history), *test_charts, by_slice], source.name)
 
     model.write_threshold(above)
-    results.write_predictions(labels, probabilities, details)
+    results.write_predictions(predictions, details)
     results.write_slices(table)
     results.write_metrics(summary)
     results.write_plots({chart.name: chart.table for chart in test_charts})
+    results.write_figures({chart.name: png(chart, source.name) for chart in [*run_charts, *test_charts, by_slice]})
     console.say(f"-> {results.METRICS}, {results.PREDICTIONS}, {results.SLICES}, {results.PLOTS}, {results.FIGURES}")
 
-    shown = examples.find_examples(sentiment, labels, probabilities, above, details)
+    shown = examples.find_examples(sentiment, predictions, details)
     top_words = examples.find_top_words(sentiment)
-    results.write_report(report.render(summary, settings, source.tokenizer, drawings, sliced, top_words, shown))
-    results.write_try_page(try_page.render(model.read_model(columns), sentiment, columns, source.name, above))
+    page = report.render(summary, settings, source.tokenizer, [*run_charts, *test_charts], by_slice, top_words, shown)
+    results.write_page(results.REPORT, page)
+    results.write_page(results.TRY_PAGE, try_page.render(sentiment, columns, source.name, above))
     console.say(f"-> {results.REPORT}, {results.TRY_PAGE}: open them in a browser")
-
-
-def _predict(sentiment: network.Network) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the labels of the test split, and the probability that each row is positive: both (rows,)."""
-    labels, probabilities = [], []
-    for path in features.feature_parts("test"):
-        part = features.read_part(path)
-        labels.append(part.labels)
-        probabilities.append(sentiment.predict(part.matrix))
-    return np.concatenate(labels), np.concatenate(probabilities)
-
-
-def _draw(charts: "list[Chart]", source: str) -> "list[Drawing]":
-    """Write the charts to results/figures, and return them as the report draws them."""
-    from stages.evaluate import figures, report, results
-
-    results.write_figures({chart.name: figures.png(chart, source) for chart in charts})
-    return [report.drawing(chart, figures.svg(chart)) for chart in charts]
 
 
 if __name__ == "__main__":

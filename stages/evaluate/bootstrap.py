@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.evaluate import charts
+from stages.evaluate.predictions import Predictions
 
 RESAMPLES = 1000
 _SEED = 1
@@ -25,27 +26,14 @@ class Interval(NamedTuple):
     high: float
 
 
-def intervals(
-    loss: NDArray[np.float64],
-    labels: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-    values: dict[str, float],
-    threshold: float,
-) -> dict[str, Interval]:
-    """Return the interval of each metric that `stages.evaluate.metrics.measure` computes.
+def intervals(predictions: Predictions, values: dict[str, float]) -> dict[str, Interval]:
+    """Return the interval of each metric, given the values that `stages.evaluate.metrics.measure` computes.
 
     An interval always contains the metric itself. Without this rule, the calibration error of a well calibrated network
     could be below its interval, because resampling adds noise to it.
-
-    Args:
-        loss: (rows,) the loss of each row.
-        labels: (rows,) 0 or 1.
-        probabilities: (rows,) that the row is positive.
-        values: the metrics, by name.
-        threshold: a row with a higher probability is predicted positive.
     """
-    sums = Sums(loss, labels, probabilities, threshold)
-    samples = [sums.measure(weights) for weights in _resamples(len(labels))]
+    sums = Sums(predictions)
+    samples = [sums.measure(weights) for weights in _resamples(len(predictions))]
     found = {}
     for name, value in values.items():
         low, high = _middle(samples, name)
@@ -79,34 +67,21 @@ def _middle(samples: list[dict[str, float]], name: str) -> tuple[float, float]:
 
 
 class Sums:
-    """The terms of all metrics, one column per sum.
-
-    Args:
-        loss: (rows,) the loss of each row.
-        labels: (rows,) 0 or 1.
-        probabilities: (rows,) that the row is positive.
-        threshold: a row with a higher probability is predicted positive.
-    """
+    """The terms of all metrics, one column per sum."""
 
     order: NDArray[np.int64]
     """(rows,) The rows by falling probability."""
 
-    def __init__(
-        self,
-        loss: NDArray[np.float64],
-        labels: NDArray[np.float32],
-        probabilities: NDArray[np.float32],
-        threshold: float,
-    ) -> None:
-        self.order = np.argsort(-probabilities, kind="stable")
-        loss, probabilities = loss[self.order], probabilities[self.order]
-        self._labels = labels[self.order].astype(np.float64)
-        positive = (probabilities > threshold).astype(np.float64)
+    def __init__(self, predictions: Predictions) -> None:
+        self.order = np.argsort(-predictions.probabilities, kind="stable")
+        loss, probabilities = predictions.loss[self.order], predictions.probabilities[self.order]
+        self._labels = predictions.labels[self.order].astype(np.float64)
+        positive = predictions.positive[self.order].astype(np.float64)
         gap = self._labels - probabilities
         bins = charts.bin_of(probabilities, charts.CALIBRATION_BINS) == np.arange(charts.CALIBRATION_BINS)[:, None]
         self._columns = np.stack([loss, gap**2, self._labels, positive, self._labels * positive, *(gap * bins)])
         # Rows with equal probability count together. This is the last row of each group.
-        self._ends = np.append(np.flatnonzero(np.diff(probabilities)), len(labels) - 1)
+        self._ends = np.append(np.flatnonzero(np.diff(probabilities)), len(probabilities) - 1)
 
     def measure(self, weights: NDArray[np.float64]) -> dict[str, float]:
         """Return the metrics of a resample, given the weight of each row in the order of `order`, (rows,)."""

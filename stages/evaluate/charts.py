@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from stages.contracts.model import best_epoch
+from stages.evaluate.predictions import Predictions
 
 POINTS = 300
 """The largest number of points in a curve."""
@@ -52,21 +53,9 @@ def of_run(history: pd.DataFrame) -> list[Chart]:
     return [_epochs(history, "loss", "Loss"), _epochs(history, "binary_accuracy", "Binary accuracy")]
 
 
-def of_test(labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float) -> list[Chart]:
-    """Return the charts of the final network on the test split.
-
-    Args:
-        labels: (rows,) 0 or 1, with at least one of each.
-        probabilities: (rows,) that the row is positive.
-        threshold: a row with a higher probability is predicted positive.
-    """
-    return [
-        _roc(labels, probabilities),
-        _precision_recall(labels, probabilities, threshold),
-        _calibration(labels, probabilities),
-        _histogram(labels, probabilities),
-        _confusion(labels, probabilities > threshold),
-    ]
+def of_test(predictions: Predictions) -> list[Chart]:
+    """Return the charts of the final network on the test split, which has at least one row of each label."""
+    return [chart(predictions) for chart in (_roc, _precision_recall, _calibration, _histogram, _confusion)]
 
 
 def of_slices(slices: pd.DataFrame, accuracy: float) -> Chart:
@@ -138,7 +127,7 @@ def _epochs(history: pd.DataFrame, quantity: str, name: str) -> Chart:
         axes.axvline(at_best, color=GREY, linestyle=":", label=f"best epoch: {at_best}")
         axes.set(xlabel="Epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, loc="best")
+        axes.legend()
 
     return Chart(
         quantity,
@@ -151,15 +140,15 @@ def _epochs(history: pd.DataFrame, quantity: str, name: str) -> Chart:
     )
 
 
-def _roc(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
-    false, true, _ = roc_curve(labels, probabilities)
+def _roc(predictions: Predictions) -> Chart:
+    false, true, _ = roc_curve(predictions.labels, predictions.probabilities)
     kept = _thinned(false, true)
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], ":", color=GREY, label="chance")
         axes.plot(false[kept], true[kept], "-", color=POSITIVE, label="test")
         axes.set(xlabel="False positive rate", ylabel="True positive rate", aspect="equal")
-        axes.legend(frameon=False, loc="lower right")
+        axes.legend(loc="lower right")
 
     at_tenth = np.interp(0.1, false, true)
     return Chart(
@@ -172,8 +161,9 @@ def _roc(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Cha
     )
 
 
-def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float) -> Chart:
-    precision, recall, lowest = precision_recall_curve(labels, probabilities)
+def _precision_recall(predictions: Predictions) -> Chart:
+    labels, threshold = predictions.labels, predictions.threshold
+    precision, recall, lowest = precision_recall_curve(labels, predictions.probabilities)
     # The point where all rows above the threshold are positive, and no others.
     chosen = len(lowest) - np.searchsorted(lowest, np.float32(threshold), side="right")
     precision, recall = precision[::-1], recall[::-1]
@@ -184,7 +174,7 @@ def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.flo
         axes.plot(recall[kept], precision[kept], "-", color=POSITIVE, label="test")
         axes.plot(recall[chosen], precision[chosen], "o", color=NEGATIVE, label=f"threshold: {threshold:.4g}")
         axes.set(xlabel="Recall", ylabel="Precision", ylim=(0, 1.02))
-        axes.legend(frameon=False, loc="best")
+        axes.legend()
 
     at_nine_tenths = np.interp(0.9, recall, precision)
     return Chart(
@@ -199,15 +189,15 @@ def _precision_recall(labels: NDArray[np.float32], probabilities: NDArray[np.flo
     )
 
 
-def _calibration(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
-    bins = calibration_bins(labels, probabilities)
+def _calibration(predictions: Predictions) -> Chart:
+    bins = calibration_bins(predictions.labels, predictions.probabilities)
     rows, mean, share = bins[bins[:, 0] > 0].T
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], ":", color=GREY, label="perfect")
         axes.plot(mean, share, "o-", color=POSITIVE, label="test")
         axes.set(xlabel="Mean predicted probability", ylabel="Share of positive reviews", aspect="equal")
-        axes.legend(frameon=False, loc="upper left")
+        axes.legend(loc="upper left")
 
     worst = int(np.argmax(np.abs(mean - share)))
     return Chart(
@@ -220,9 +210,9 @@ def _calibration(labels: NDArray[np.float32], probabilities: NDArray[np.float32]
     )
 
 
-def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Chart:
-    number = bin_of(probabilities, _HISTOGRAM_BINS)
-    counts = [np.bincount(number[labels == label], minlength=_HISTOGRAM_BINS) for label in (0, 1)]
+def _histogram(predictions: Predictions) -> Chart:
+    number = bin_of(predictions.probabilities, _HISTOGRAM_BINS)
+    counts = [np.bincount(number[predictions.labels == label], minlength=_HISTOGRAM_BINS) for label in (0, 1)]
     edges = np.linspace(0, 1, _HISTOGRAM_BINS + 1)
 
     def draw(axes: Axes) -> None:
@@ -231,13 +221,13 @@ def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
         axes.set(xlabel="Predicted probability of positive", ylabel="Test reviews")
         axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
         axes.set_ylim(0, 1.2 * axes.dataLim.y1)  # room for the legend above the highest bar
-        axes.legend(frameon=False, loc="upper center", ncols=2)
+        axes.legend(loc="upper center", ncols=2)
 
     unsure = sum(int(count[(edges[:-1] >= 0.25) & (edges[:-1] < 0.75)].sum()) for count in counts)
     return Chart(
         "histogram",
         "Probabilities by true class",
-        f"Test reviews by predicted probability, for each true class. {unsure:,} of {len(labels):,} reviews are "
+        f"Test reviews by predicted probability, for each true class. {unsure:,} of {len(predictions):,} reviews are "
         "between 0.25 and 0.75.",
         pd.concat(
             [
@@ -249,8 +239,8 @@ def _histogram(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) 
     )
 
 
-def _confusion(labels: NDArray[np.float32], positive: NDArray[np.bool_]) -> Chart:
-    matrix = confusion_matrix(labels, positive, labels=[0, 1])
+def _confusion(predictions: Predictions) -> Chart:
+    matrix = confusion_matrix(predictions.labels, predictions.positive, labels=[0, 1])
 
     def draw(axes: Axes) -> None:
         for (actual, predicted), rows in np.ndenumerate(matrix):
@@ -267,9 +257,7 @@ def _confusion(labels: NDArray[np.float32], positive: NDArray[np.bool_]) -> Char
         "Confusion matrix",
         f"Of the negative test reviews, {right_negative:,} are predicted negative and {false_positive:,} positive. Of "
         f"the positive test reviews, {right_positive:,} are predicted positive and {false_negative:,} negative.",
-        pd.DataFrame(
-            {"actual": np.repeat(_CLASSES, 2), "predicted": np.tile(_CLASSES, 2), "rows": matrix.ravel()},
-        ),
+        pd.DataFrame({"actual": np.repeat(_CLASSES, 2), "predicted": np.tile(_CLASSES, 2), "rows": matrix.ravel()}),
         draw,
     )
 

@@ -1,7 +1,8 @@
 """Find the words with the largest effect and example reviews, for the report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,11 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from stages.console import UserError
-from stages.contracts.features import FEATURES, Columns, feature_parts, read_columns, read_part
-from stages.contracts.reviews import RAW, Reviews, read_some_reviews, read_vocabulary
+from stages.contracts.features import FEATURES, feature_parts, read_columns, read_part
+from stages.contracts.reviews import RAW, read_some_reviews, read_vocabulary
 from stages.encoding import multi_hot, ngrams, vocabulary
-from stages.encoding.ngrams import NGrams
-from stages.inference.attribution import LEAST, leave_one_out
+from stages.evaluate.predictions import Predictions
+from stages.inference.attribution import LEAST, at_words, leave_one_out
 from stages.inference.network import Network
 
 _LOOKED_AT = 2000
@@ -71,25 +72,20 @@ def top_words(matrix: scipy.sparse.csr_matrix, effects: NDArray[np.float64], wor
     )
 
 
-def choose_rows(
-    labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float
-) -> dict[str, NDArray[np.int64]]:
+def choose_rows(predictions: Predictions) -> dict[str, NDArray[np.int64]]:
     """Choose example rows: the surest right and wrong predictions, two per class, and the three most doubtful rows.
 
-    Args:
-        labels: (rows,) 0 or 1.
-        probabilities: (rows,) that the row is positive.
-        threshold: above it, positive is predicted. The probabilities closest to it are the most doubtful.
+    Probabilities far from the threshold are sure, and those close to it are doubtful.
 
     Returns:
         The rows by title, with the surest or the most doubtful first. There may be fewer of them.
     """
-    answers = probabilities > threshold
-    right = answers == (labels > 0.5)
-    surest = np.argsort(-np.abs(probabilities.astype(np.float64) - threshold), kind="stable")
+    positive, right = predictions.positive, predictions.right
+    distance = np.abs(predictions.probabilities.astype(np.float64) - predictions.threshold)
+    surest = np.argsort(-distance, kind="stable")
 
     def both(which: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.concatenate([surest[(which & said)[surest]][:2] for said in (answers, ~answers)])
+        return np.concatenate([surest[(which & said)[surest]][:2] for said in (positive, ~positive)])
 
     return {
         "The surest right answers": both(right),
@@ -127,65 +123,28 @@ class Example:
 
 
 def describe(
-    chosen: dict[str, NDArray[np.int64]],
-    probabilities: NDArray[np.float32],
-    reviews: Reviews,
-    matrix: scipy.sparse.csr_matrix,
-    effects: NDArray[np.float64],
-    words: Sequence[str],
-    columns: Columns,
-    known: NGrams,
-    details: pd.DataFrame,
-) -> dict[str, list[Example]]:
-    """Describe the chosen reviews in words.
+    row: int, text: Sequence[str], effects: Mapping[str, float], predictions: Predictions, details: pd.DataFrame
+) -> Example:
+    """Describe a review of the test split in words.
 
     Args:
-        chosen: rows by title, as `choose_rows` returns them.
-        probabilities: (rows,) of the whole split.
-        reviews: the chosen reviews, in the order of `chosen`.
-        matrix: the multi-hot rows of these reviews, (reviews, columns) CSR.
-        effects: (entries,) of `stages.inference.attribution.leave_one_out` for `matrix`.
-        words: the vocabulary: word r - 1 has rank r.
-        columns: the words and n-grams that the columns stand for.
-        known: the n-grams among them, as runs of ranks.
+        row: the row of the review.
+        text: its words.
+        effects: the effect of each of its words and n-grams that has a column.
+        predictions: of the whole split.
         details: of the whole split, as `read_details` returns them.
     """
-    numbers = iter(range(len(reviews)))
-    examples: dict[str, list[Example]] = {}
-    for title, numbered in chosen.items():
-        examples[title] = []
-        for row, i in zip(numbered, numbers, strict=False):
-            entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
-            marks = _marks(matrix.indices[entries], effects[entries])
-            tokens = reviews.tokens[reviews.offsets[i] : reviews.offsets[i + 1]]
-            pairs = zip(tokens[:_LONGEST].tolist(), _effects_at(tokens, marks, columns.singles, known), strict=False)
-            spelled = [Word(words[token - 1], effect) for token, effect in pairs]
-            strongest = [Word(columns.words[column], mark) for column, mark in marks.items()]
-            examples[title].append(
-                Example(
-                    int(row),
-                    bool(reviews.labels[i]),
-                    float(probabilities[row]),
-                    spelled,
-                    strongest,
-                    max(len(tokens) - _LONGEST, 0),
-                    _place(details, int(row)),
-                )
-            )
-    return examples
-
-
-def _effects_at(tokens: NDArray[np.int32], marks: dict[int, float], singles: int, known: NGrams) -> list[float]:
-    """Return the effect of the strongest marked word or n-gram at each token of a review, or 0."""
-    effects = [marks.get(column, 0.0) for column in vocabulary.columns(tokens, singles).tolist()]
-    review = Reviews(tokens, np.array([0, len(tokens)], np.int32), np.zeros(1, np.uint8))
-    first = singles
-    for length, (places, found) in enumerate(known.columns_in(review), start=2):
-        for place, column in zip(places.tolist(), (first + found).tolist(), strict=True):
-            for at in range(place, place + length):
-                effects[at] = max(effects[at], marks.get(column, 0.0), key=abs)
-        first += len(known.columns[length - 2])
-    return effects
+    large = {word: effect for word, effect in effects.items() if abs(effect) >= LEAST}
+    marked = dict(sorted(large.items(), key=lambda item: -abs(item[1]))[:_MARKED])
+    return Example(
+        row,
+        bool(predictions.labels[row]),
+        float(predictions.probabilities[row]),
+        list(map(Word, text, at_words(text, marked)))[:_LONGEST],
+        [Word(word, effect) for word, effect in marked.items()],
+        max(len(text) - _LONGEST, 0),
+        _place(details, row),
+    )
 
 
 def _place(details: pd.DataFrame, row: int) -> str:
@@ -195,38 +154,40 @@ def _place(details: pd.DataFrame, row: int) -> str:
     return f"{file}, row {number:,}" if number else str(file)
 
 
-def _marks(columns: NDArray[np.int32], effects: NDArray[np.float64]) -> dict[int, float]:
-    """Return the columns with the largest effects in a review, the strongest first, with their log-odds."""
-    strongest = np.argsort(-np.abs(effects), kind="stable")
-    worth = (columns[strongest] >= len(vocabulary.SPECIAL)) & (np.abs(effects[strongest]) >= LEAST)
-    return {int(columns[entry]): float(effects[entry]) for entry in strongest[worth][:_MARKED]}
-
-
 def find_top_words(network: Network) -> TopWords:
     """Find the words with the largest effect in the first reviews of the first part of the test split."""
     first = read_part(feature_parts("test")[0]).matrix[:_LOOKED_AT]
     return top_words(first, leave_one_out(network, first), read_columns().words)
 
 
-def find_examples(
-    network: Network,
-    labels: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-    threshold: float,
-    details: pd.DataFrame,
-) -> dict[str, list[Example]]:
+def find_examples(network: Network, predictions: Predictions, details: pd.DataFrame) -> dict[str, list[Example]]:
     """Find example reviews in the test split, and describe them in words.
+
+    Args:
+        network: the network.
+        predictions: of the whole test split.
+        details: what else is known of its rows, as `read_details` returns them.
 
     Raises:
         UserError: data/raw and data/features come from two different runs.
     """
-    chosen = choose_rows(labels, probabilities, threshold)
+    chosen, labels = choose_rows(predictions), predictions.labels
     numbers = np.concatenate(list(chosen.values()))
     some, words, columns = read_some_reviews("test", numbers.tolist()), read_vocabulary(), read_columns()
     singles = columns.words[: columns.singles]
     if vocabulary.column_words(words, len(singles)) != singles or some.labels.tolist() != labels[numbers].tolist():
         raise UserError(f"{RAW} and {FEATURES} come from two different runs: run `dvc repro`")
-    known = ngrams.parse(columns, words)
-    matrix = multi_hot.encode(some, len(singles), known).matrix
-    effects = leave_one_out(network, matrix)
-    return describe(chosen, probabilities, some, matrix, effects, words, columns, known, details)
+    matrix = multi_hot.encode(some, len(singles), ngrams.parse(columns, words)).matrix
+    found = []
+    for row, tokens, entries, falls in zip(
+        numbers.tolist(),
+        np.split(some.tokens, some.offsets[1:-1]),
+        np.split(matrix.indices, matrix.indptr[1:-1]),
+        np.split(leave_one_out(network, matrix), matrix.indptr[1:-1]),
+        strict=True,
+    ):
+        pairs = zip(entries.tolist(), falls.tolist(), strict=True)
+        effects = {columns.words[column]: fall for column, fall in pairs if column >= len(vocabulary.SPECIAL)}
+        found.append(describe(row, [words[token - 1] for token in tokens.tolist()], effects, predictions, details))
+    examples = iter(found)
+    return {title: list(islice(examples, len(rows))) for title, rows in chosen.items()}

@@ -15,6 +15,7 @@ _STYLE: Any = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "font.size": 11,
+    "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "multihot",  # the same ids on each run
 }

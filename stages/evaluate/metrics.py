@@ -13,6 +13,7 @@ from stages.contracts.model import best_epoch
 from stages.contracts.reviews import Source
 from stages.evaluate import charts
 from stages.evaluate.bootstrap import Interval
+from stages.evaluate.predictions import Predictions
 
 
 def summary(
@@ -54,31 +55,23 @@ def summary(
     }
 
 
-def measure(
-    loss: NDArray[np.float64], labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float
-) -> dict[str, float]:
-    """Return the metrics of predicted probabilities.
-
-    Args:
-        loss: (rows,) the loss of each row.
-        labels: (rows,) 0 or 1, with at least one of each.
-        probabilities: (rows,) that the row is positive.
-        threshold: a row with a higher probability is predicted positive. Keras's binary accuracy has 0.5.
+def measure(predictions: Predictions) -> dict[str, float]:
+    """Return the metrics of predictions.
 
     Raises:
         UserError: all rows have the same label, so that most metrics are undefined.
     """
+    labels, probabilities, positive = predictions.labels, predictions.probabilities, predictions.positive
     if len(set(labels.tolist())) < 2:
         raise UserError(
             f"{FEATURES / 'test'} holds only {'positive' if labels[0] else 'negative'} reviews; expected both labels: "
             "add test reviews of the other label"
         )
-    positive = probabilities > threshold
     precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(
         labels, positive, average="binary", zero_division=0
     )
     return {
-        "loss": float(loss.mean()),
+        "loss": float(predictions.loss.mean()),
         "binary_accuracy": sklearn_metrics.accuracy_score(labels, positive),
         "precision": precision,
         "recall": recall,

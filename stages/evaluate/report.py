@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from stages.encoding import TokenizerName
+from stages.evaluate import figures
 from stages.evaluate.charts import NEGATIVE, POSITIVE, Chart
 from stages.evaluate.examples import Example, TopWords
 
@@ -27,33 +27,12 @@ COLOURS = {"positive": POSITIVE, "negative": NEGATIVE}
 _ACRONYMS = {"auc", "roc", "f1"}
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A chart in the report, with a description and a table for people who cannot see it."""
-
-    title: str
-    description: str
-    """What the chart shows, in one or two sentences."""
-    svg: str
-    """The file as Matplotlib saves it with `svg.fonttype: none` and a transparent background. Black becomes the text
-    colour of the page. Five inches wide with a font of 11 points, it is readable on a phone."""
-    header: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    """The numbers of the chart, with a cell for each name in `header`."""
-
-
-def drawing(chart: Chart, svg: str) -> Drawing:
-    """Return a chart with its picture and its table."""
-    header = [_label(name) for name in chart.table.columns]
-    return Drawing(chart.title, chart.description, svg, header, chart.table.to_numpy(object).tolist())
-
-
 def render(
     metrics: Mapping[str, Any],
     params: Mapping[str, Mapping[str, Any]],
     tokenizer: TokenizerName,
-    charts: Sequence[Drawing],
-    slices: Drawing,
+    charts: Sequence[Chart],
+    slices: Chart,
     top_words: TopWords,
     examples: Mapping[str, Sequence[Example]],
 ) -> str:
@@ -70,14 +49,14 @@ def render(
         examples: example reviews, by kind.
     """
     apart = ("test", "test_interval")
-    return environment().get_template("report.html.jinja").render(
+    return template("report.html.jinja").render(
         source=source_name(metrics["source"]),
         tags=tokenizer == "keras",
         threshold=metrics["threshold"],
         test=metrics["test"],
         intervals=metrics.get("test_interval", {}),
-        provenance=[(name, _value(value)) for name, value in _flat(metrics) if name.partition(".")[0] not in apart],
-        params={name: [(key, _plain(value)) for key, value in _flat(section)] for name, section in params.items()},
+        provenance=[(name, _value(value)) for name, value in flat(metrics) if name.partition(".")[0] not in apart],
+        params={name: [(key, _plain(value)) for key, value in flat(section)] for name, section in params.items()},
         charts=charts,
         slices=slices,
         top_words=top_words,
@@ -88,31 +67,27 @@ def render(
     )  # fmt: skip
 
 
-def inline(svg: str, name: str, title: str, description: str) -> Markup:
-    """Return an SVG file of Matplotlib as an element of a page, with the width, colour and font of its place.
+def _inline(chart: Chart, name: str) -> Markup:
+    """Draw a chart as an SVG element of a page, with the width of its place, and with the page's font and text colour.
 
-    Args:
-        svg: the content of the file.
-        name: a prefix for its ids, so that two charts have no id in common.
-        title: the title for screen readers.
-        description: the description for screen readers.
+    Its ids start with `name`, so that two charts have no id in common. Title and description are for screen readers.
     """
-    size, body = re.findall(r'<svg[^>]*?(viewBox="[^"]*")[^>]*>(.*)</svg>', svg, re.DOTALL)[0]
+    size, body = re.findall(r'<svg[^>]*?(viewBox="[^"]*")[^>]*>(.*)</svg>', figures.svg(chart), re.DOTALL)[0]
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", body).replace("#000000", "currentColor")
     return Markup(  # noqa: S704 - the SVG contains no text from reviews
         f'<svg {size} role="img" aria-labelledby="{name}-title {name}-description" fill="currentColor" '
-        f'stroke-linejoin="round"><title id="{name}-title">{escape(_harmless(title))}</title>'
-        f'<desc id="{name}-description">{escape(_harmless(description))}</desc>{body}</svg>'
+        f'stroke-linejoin="round"><title id="{name}-title">{escape(_harmless(chart.title))}</title>'
+        f'<desc id="{name}-description">{escape(_harmless(chart.description))}</desc>{body}</svg>'
     )
 
 
-def environment(*folders: Path) -> Environment:
-    """Return an environment for the templates of pages, those beside this module and those in other folders.
+def template(name: str, *folders: Path) -> Template:
+    """Return the template of a page, from beside this module or another folder.
 
-    It escapes all values and replaces invisible characters in them. style.css.jinja is the style of the pages.
+    It escapes all values and replaces invisible characters in them. It can include style.css.jinja, the pages' style.
     """
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader([Path(__file__).parent, *folders]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -120,11 +95,11 @@ def environment(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
-        "short": _short, "value": _value, "signed": _signed, "chance": _chance, "label": _label, "inline": inline,
+    environment.filters |= {
+        "short": _short, "value": _value, "signed": _signed, "chance": _chance, "label": _label, "inline": _inline,
         "breakable": _breakable, "plain": _plain,
     }  # fmt: skip
-    return made
+    return environment.get_template(name)
 
 
 def source_name(source: str) -> str:
@@ -132,11 +107,11 @@ def source_name(source: str) -> str:
     return "your own files" if source == "files" else source
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of nested mappings with their paths, such as ("train.seed", 1)."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from stages.contracts import model
+from stages.evaluate.predictions import Predictions
 from stages.storage import atomic_write, write_json, write_table
 
 METRICS = Path("results/metrics.json")
@@ -49,12 +49,13 @@ def write_figures(pictures: Mapping[str, bytes]) -> None:
             (folder / f"{name}.png").write_bytes(content)
 
 
-def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32], details: pd.DataFrame) -> None:
+def write_predictions(predictions: Predictions, details: pd.DataFrame) -> None:
     """Write results/predictions.parquet: `row`, `label` and `probability`, in the order of the test split.
 
     Your own reviews also have `file` and `file_row`, the place that each review came from.
     """
-    columns: list[Any] = [np.arange(len(labels), dtype=np.int64), labels.astype(np.uint8), probabilities]
+    rows = np.arange(len(predictions), dtype=np.int64)
+    columns: list[Any] = [rows, predictions.labels.astype(np.uint8), predictions.probabilities]
     schema = model.PREDICTIONS
     if "file" in details:
         columns += [details["file"], details["row"]]
@@ -63,13 +64,7 @@ def write_predictions(labels: NDArray[np.float32], probabilities: NDArray[np.flo
         write_table(path, schema, columns)
 
 
-def write_report(page: str) -> None:
-    """Write results/report.html."""
-    with atomic_write(REPORT) as path:
-        path.write_text(page, encoding="utf-8", newline="\n")
-
-
-def write_try_page(page: str) -> None:
-    """Write results/try.html."""
-    with atomic_write(TRY_PAGE) as path:
-        path.write_text(page, encoding="utf-8", newline="\n")
+def write_page(path: Path, page: str) -> None:
+    """Write a page of HTML, such as results/report.html."""
+    with atomic_write(path) as partial:
+        partial.write_text(page, encoding="utf-8", newline="\n")

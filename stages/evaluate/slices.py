@@ -13,6 +13,7 @@ from stages.contracts.reviews import read_reviews
 from stages.encoding import vocabulary
 from stages.evaluate import charts
 from stages.evaluate.metrics import expected_calibration_error
+from stages.evaluate.predictions import Predictions
 
 FEW = 100
 """With fewer rows, the interval of a slice is wider than 12 percentage points at an accuracy of 0.88."""
@@ -23,13 +24,7 @@ _SHARES = (0, 0.02, 0.05, 0.1, 0.2, 1)
 _CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.99, 1)
 
 
-def table(
-    labels: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-    threshold: float,
-    singles: int,
-    details: pd.DataFrame,
-) -> pd.DataFrame:
+def table(predictions: Predictions, singles: int, details: pd.DataFrame) -> pd.DataFrame:
     """Measure the predictions in each slice of the test split.
 
     Reviews are sliced by their number of words, by the share of unknown words (`unknown words`), by confidence, which
@@ -37,9 +32,7 @@ def table(
     file and the columns `data.files.slices` of your own reviews.
 
     Args:
-        labels: (rows,) 0 or 1.
-        probabilities: (rows,) that the row is positive.
-        threshold: a row with a higher probability is predicted positive.
+        predictions: of the whole test split.
         singles: the number of columns before the first n-gram.
         details: what else is known of each row, from `stages.contracts.reviews.read_details`.
 
@@ -50,16 +43,18 @@ def table(
         first, those with few rows come after the others, and those by confidence come last.
     """
     words, unknown = _words(singles)
-    likelier = np.maximum(probabilities.astype(np.float64), 1 - probabilities.astype(np.float64))
+    probabilities = predictions.probabilities.astype(np.float64)
     groups: dict[str, Any] = {
         "words": pd.cut(words, [-1, 10, 25, 50, 100, 200, 400, 800, np.inf], labels=_WORDS),
         "unknown words": _cut(unknown, _SHARES),
-        charts.CONFIDENCE: _cut(likelier, _CONFIDENCES),
+        charts.CONFIDENCE: _cut(np.maximum(probabilities, 1 - probabilities), _CONFIDENCES),
         **{name: _frequent(details[name]) for name in map(str, details) if name != "row"},
     }
-    rows = pd.DataFrame({"label": labels, "probability": probabilities})
+    rows = pd.DataFrame(
+        {"label": predictions.labels, "probability": predictions.probabilities, "right": predictions.right}
+    )
     found = [
-        {"slice": f"{name}: {one_line(value)}", **_measure(some, threshold)}
+        {"slice": f"{name}: {one_line(value)}", **_measure(some)}
         for name, group in groups.items()
         for value, some in rows.groupby(group, observed=True)
     ]
@@ -109,9 +104,8 @@ def _frequent(values: pd.Series) -> pd.Series:
     return values.where(values.isin(counts.index[:MOST]), f"{len(counts) - MOST:,} other values")
 
 
-def _measure(rows: pd.DataFrame, threshold: float) -> dict[str, float]:
-    labels, probabilities = rows["label"].to_numpy(), rows["probability"].to_numpy()
-    right = int(((probabilities > threshold) == (labels == 1)).sum())
+def _measure(rows: pd.DataFrame) -> dict[str, float]:
+    labels, probabilities, right = rows["label"].to_numpy(), rows["probability"].to_numpy(), int(rows["right"].sum())
     low, high = binomtest(right, len(rows)).proportion_ci(method="wilson")
     return {
         "rows": len(rows),

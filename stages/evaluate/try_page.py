@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from stages.contracts.features import Columns, feature_parts, read_part
-from stages.contracts.model import KerasFile
+from stages.contracts.model import KerasFile, read_model
 from stages.encoding import tokenizers, vocabulary
-from stages.evaluate.charts import NEGATIVE, POSITIVE
-from stages.evaluate.report import source_name
+from stages.evaluate import report
 from stages.inference import layers
 from stages.inference.network import Network
 
@@ -40,12 +38,11 @@ EXAMPLES = {
 """Example reviews by a short name. They were written for this page."""
 
 
-def render(file: KerasFile, network: Network, columns: Columns, source: str, threshold: float = 0.5) -> str:
+def render(network: Network, columns: Columns, source: str, threshold: float = 0.5) -> str:
     """Return the page as HTML. Equal arguments give equal text.
 
     Args:
-        file: the content of the model's file.
-        network: the same model, as `stages.inference.network.read` returns it.
+        network: the model in models/, as `stages.inference.network.read` returns it.
         columns: the columns of the model.
         source: the name of the source of the reviews.
         threshold: a review is positive if its probability is above it.
@@ -65,26 +62,22 @@ def render(file: KerasFile, network: Network, columns: Columns, source: str, thr
         "scales": None if scales is None else scales.packed(),
         "unit_length": network.unit_length,
         "kernel": kernel.packed(),
-        "layers": list(_layers(file)),
+        "layers": list(_layers(read_model(columns))),
         "threshold": threshold,
     }
     with np.errstate(divide="ignore"):
         deviation = None if scales is None else np.float32(1) / scales.restored()[:, 0]
     small = replace(network, kernel=kernel.restored(), deviation=deviation)
-    folder = Path(__file__).parent
-    script = f"\n{(folder / 'try_page.js').read_text(encoding='utf-8')}"
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("try_page.html.jinja").render(
+    script = f"\n{Path(__file__).with_suffix('.js').read_text(encoding='utf-8')}"
+    return report.template("try_page.html.jinja").render(
         # In JSON, "<" occurs only in strings. So no word ends the element, and no line end is lost.
         model=Markup(json.dumps(model, ensure_ascii=False, separators=(",", ":")).replace("<", r"\u003c")),  # noqa: S704
         script=Markup(script),  # noqa: S704 - comes with the project
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        source=source_name(source),
+        source=report.source_name(source),
         threshold=threshold,
         examples=EXAMPLES,
-        colours={"positive": POSITIVE, "negative": NEGATIVE},
+        colours=report.COLOURS,
         phrases=any(" " in word for word in words),
         columns=f"{len(columns.words):,}",
         left_out=f"{left_out:,}" if (left_out := len(columns.words) - len(kept)) else "",

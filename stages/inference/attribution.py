@@ -1,5 +1,7 @@
 """Attributions: the effect of each word of a review on the log-odds that the review is positive."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
@@ -39,3 +41,19 @@ def leave_one_out(network: Network, matrix: scipy.sparse.csr_matrix) -> NDArray[
         without = sums[row] - value[:, None] * kernel[place[some]]
         falls[some] -= network.log_odds(network.scale(without, squares[row] - value**2))
     return falls
+
+
+def at_words(text: Sequence[str], effects: Mapping[str, float]) -> list[float]:
+    """Return for each word of a text the strongest effect of a word or n-gram that it is part of, or 0.
+
+    Args:
+        text: the words of the text.
+        effects: the effects of some words and n-grams.
+    """
+    strongest = [0.0] * len(text)
+    for length in {each.count(" ") + 1 for each in effects}:
+        for start in range(len(text) - length + 1):
+            effect = effects.get(" ".join(text[start : start + length]), 0.0)
+            for place in range(start, start + length):
+                strongest[place] = max(strongest[place], effect, key=abs)
+    return strongest

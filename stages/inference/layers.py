@@ -76,7 +76,7 @@ def steps(layer: Layer, weights: Weights) -> list[Step]:
 
 def after_product(config: dict[str, Any], bias: Weights) -> list[Step]:
     """Return the steps of a Dense layer after its product: add the bias, if there is one, and apply the activation."""
-    return [*(partial(_add, bias=values) for values in bias), _activation(config)]
+    return [*(partial(np.add, values) for values in bias), _activation(config)]
 
 
 def mean_and_deviation(config: dict[str, Any], weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -106,11 +106,6 @@ def _multiply(x: Units, kernel: NDArray[np.float64]) -> Units:
     # Not `@`: BLAS adds in an order that depends on the processor and on the number of rows.
     product: Units = np.einsum("ij,jk->ik", np.ascontiguousarray(x), kernel)
     return product
-
-
-def _add(x: Units, bias: NDArray[Any]) -> Units:
-    total: Units = x + bias
-    return total
 
 
 def _batch_normalization(config: dict[str, Any], weights: Weights) -> Step:

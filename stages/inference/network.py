@@ -6,6 +6,7 @@ probability is rounded to float32. So the probability of a row has the same bits
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -170,33 +171,30 @@ def _in_front(
 
 def _after_product(path: Path, configs: Sequence[Layer], weights: Sequence[Weights]) -> list[Step]:
     """Return the steps of the first Dense layer after its product, and those of all layers that follow."""
-    found: list[list[Step] | Layer] = []
-    for layer, values in zip(configs, weights, strict=True):
-        try:
-            first = layer is configs[0]
-            found.append(layers.after_product(layer["config"], values[1:]) if first else layers.steps(layer, values))
-        except NotInNumPy:
-            found.append(layer)
-    if isinstance(found[0], dict):
+    first, *following = configs
+    try:
+        steps = layers.after_product(first["config"], weights[0][1:])
+    except NotInNumPy:
         raise UserError(
-            f"{path}: the first Dense layer has the activation {configs[0]['config']['activation']}; expected one of "
+            f"{path}: the first Dense layer has the activation {first['config']['activation']}; expected one of "
             f"{', '.join(activations.ACTIVATIONS)}, or linear and a layer after it"
-        )
-    by_keras = _read_by_keras(path, [each for each in found if isinstance(each, dict)])
-    steps: list[Step] = []
-    for each in found:
-        steps += [by_keras[each["config"]["name"]]] if isinstance(each, dict) else each
-    return steps
+        ) from None
+    known: dict[str, list[Step]] = {}
+    for layer, values in zip(following, weights[1:], strict=True):
+        with suppress(NotInNumPy):
+            known[layer["config"]["name"]] = layers.steps(layer, values)
+    known = _read_by_keras(path, [layer for layer in following if layer["config"]["name"] not in known]) | known
+    return steps + [step for layer in following for step in known[layer["config"]["name"]]]
 
 
-def _read_by_keras(path: Path, missing: Sequence[Layer]) -> dict[str, Step]:
-    """Return the layers that only Keras has, by name."""
+def _read_by_keras(path: Path, missing: Sequence[Layer]) -> dict[str, list[Step]]:
+    """Return the steps of the layers by name, as Keras computes them, if there are any that only Keras has."""
     if not missing:
         return {}
     named = ", ".join(f"{layer['config']['name']} ({layer['class_name']})" for layer in missing)
     # Nothing in the file is executed: safe_mode refuses the lambdas that it may hold.
     model = with_keras.load(f"{path}, layer {named}").models.load_model(path, safe_mode=True)
-    return {layer.name: partial(_by_keras, layer) for layer in model.layers}
+    return {layer.name: [partial(_by_keras, layer)] for layer in model.layers}
 
 
 def _by_keras(layer: Callable[[NDArray[np.float32]], Any], x: Units) -> Units:

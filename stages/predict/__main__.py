@@ -39,9 +39,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--file", type=Path, help="a table as in docs/own-reviews.md, or a .txt with a review per line; - reads stdin"
     )
     parser.add_argument("--column", "--text", help="the table's column of texts (default: text, review or sentence)")
-    parser.add_argument(
-        "--columns", type=_names, help="names of all columns, with commas, for a table without a header"
-    )
+    names = "names of all columns, with commas, for a table without a header"
+    parser.add_argument("--columns", type=lambda text: text.split(","), help=names)
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
     parser.add_argument(
         "--bad-rows", choices=["error", "skip"], default="error", help="rows without a text (default: error)"
@@ -49,10 +48,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=_MODELS, help="the folder with the model (default: models)")
     parser.add_argument("--json", action="store_true", help="print one object per line: row, text, probability, label")
     parser.add_argument("--explain", action="store_true", help="show the effect of each word")
-
-
-def _names(text: str) -> list[str]:
-    return text.split(",")
 
 
 def main(
@@ -67,22 +62,11 @@ def main(
     bad_rows: str = "error",
     models: Path = _MODELS,
 ) -> None:
-    """Print a line for each review.
-
-    Args:
-        texts: reviews, or none.
-        file: the file to read reviews from. `-` is standard input, which is also the default without texts.
-        column: the name of the text column of the file, or None.
-        json: whether to print JSON.
-        explain: whether to show the effect of each word.
-        columns: the names of all columns of a file without a header.
-        encoding: the encoding of the file.
-        bad_rows: `skip` to leave out rows without a text.
-        models: the folder with the model.
-    """
+    """Print a line for each review. The arguments are those of the command line, which `arguments` describes."""
     if texts and file:
         raise console.UsageError("give texts or --file, not both")
-    if column is not None and (not file or file == _STANDARD_INPUT or file.suffix.lower() == ".txt"):
+    is_table = file is not None and file != _STANDARD_INPUT and file.suffix.lower() != ".txt"
+    if column is not None and not is_table:
         raise console.UsageError("--column goes with a --file that is a table")
     if not texts and not file and sys.stdin.isatty():
         raise console.UsageError('give a text, such as "this film was just brilliant", or --file, or pipe lines in')
@@ -101,7 +85,6 @@ def main(
     from stages.predict import model, show
     from stages.tables.rows import check, lines
 
-    are_lines = not texts and (file in (None, _STANDARD_INPUT) or Path(str(file)).suffix.lower() == ".txt")
     tokenizer = TOKENIZERS[read_columns(models / MODEL_COLUMNS.name).tokenizer]
     rows: Iterable[Row]
     if file and file != _STANDARD_INPUT:
@@ -125,7 +108,7 @@ def main(
     # On a terminal, the lines themselves show the progress.
     bar = tqdm(answers, unit=" reviews", disable=True if texts or terminal else None)
     unknown = 0
-    for answer in _usable(bar, bad_rows, are_lines=are_lines):
+    for answer in _usable(bar, bad_rows, are_lines=not texts and not is_table):
         print(line(answer))
         unknown += not answer.known
         if not answer.known and unknown <= _NAMED:

@@ -4,7 +4,7 @@ import json
 import re
 
 from stages.encoding.tokenizers import Tokenizer
-from stages.inference.attribution import LEAST
+from stages.inference.attribution import LEAST, at_words
 from stages.predict.model import Answer
 
 _WIDTH = 72
@@ -63,11 +63,8 @@ def _coloured(text: str, values: dict[str, float], tokenizer: Tokenizer) -> str:
     parts = text.split(" ")
     words = [(number, word) for number, part in enumerate(parts) for word in tokenizer(part)]
     strongest = [0.0] * len(parts)
-    for length in {text.count(" ") + 1 for text in values}:
-        for start in range(len(words) - length + 1):
-            numbers, run = zip(*words[start : start + length], strict=True)
-            for number in numbers:
-                strongest[number] = max(strongest[number], values.get(" ".join(run), 0.0), key=abs)
+    for (number, _), value in zip(words, at_words([word for _, word in words], values), strict=True):
+        strongest[number] = max(strongest[number], value, key=abs)
     return " ".join(
         f"{_GREEN if value > 0 else _RED}{part}{_PLAIN}" if value else part
         for part, value in zip(parts, strongest, strict=True)

@@ -6,7 +6,6 @@ Writes  results/history.csv (the hold-out run), results/progress.json (its last 
         models/columns.parquet, models/serving/ (the final network as a model that takes texts)
 """
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from stages import console, params
@@ -15,9 +14,6 @@ from stages.params import Train
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from stages.train.loop import Trainer
-    from stages.train.rows import RowRange
 
 
 def main() -> None:
@@ -30,10 +26,17 @@ def main() -> None:
     columns = features.read_columns()
     trainer = loop.Trainer(network.build(len(columns.words), settings), settings)
 
+    def after_epoch(history: "pd.DataFrame") -> None:
+        """Write the epochs so far, so that DVC shows how far the run is, and the predictions if it is time."""
+        model.write_history(history)
+        model.write_progress(history)
+        if len(history) == min(_final_epochs(settings), settings.holdout_epochs):
+            model.write_holdout(*trainer.predict(holdout))
+
     console.say(f"hold-out run: {rows.num_rows(rest):,} rows, validated on {rows.num_rows(holdout):,}")
     if settings.weighting:
         weighting.adapt(trainer.network, rest)
-    trainer.fit(rest, settings.holdout_epochs, holdout, partial(_after_epoch, settings, trainer, holdout))
+    trainer.fit(rest, settings.holdout_epochs, holdout, after_epoch)
     if model.best_epoch(model.read_history()) == settings.holdout_epochs:
         console.say("the validation loss was lowest in the last epoch: more train.holdout_epochs may lower it further")
 
@@ -47,14 +50,6 @@ def main() -> None:
     model.write_model_columns(columns)
     model.write_serving(serving.saved_model(trainer.network, columns))
     console.say(f"-> {model.HISTORY}, {model.HOLDOUT}, {model.MODEL}, {model.MODEL_COLUMNS}, {model.SERVING}")
-
-
-def _after_epoch(settings: Train, trainer: "Trainer", holdout: "list[RowRange]", history: "pd.DataFrame") -> None:
-    """Write the epochs so far, so that DVC shows how far the run is, and the predictions if it is time."""
-    model.write_history(history)
-    model.write_progress(history)
-    if len(history) == min(_final_epochs(settings), settings.holdout_epochs):
-        model.write_holdout(*trainer.predict(holdout))
 
 
 def _final_epochs(settings: Train) -> int:

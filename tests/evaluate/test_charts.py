@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from sklearn import metrics as sklearn_metrics
 
 from stages.evaluate import charts, figures
-from tests.evaluate.test_metrics import example
+from tests.evaluate.test_metrics import example, predictions
 
 EPOCHS = np.arange(1, 9)
 HISTORY = pd.DataFrame(
@@ -35,7 +35,7 @@ SLICES = pd.DataFrame(
 
 def test_thinned_curves_keep_their_area_and_have_no_gaps() -> None:
     labels, probabilities = example(20_000)
-    roc, precision_recall, *_ = charts.of_test(labels, probabilities, 0.5)
+    roc, precision_recall, *_ = charts.of_test(predictions(labels, probabilities))
     for chart, area in (
         (roc, sklearn_metrics.roc_auc_score(labels, probabilities)),
         (precision_recall, sklearn_metrics.average_precision_score(labels, probabilities)),
@@ -51,7 +51,7 @@ def test_thinned_curves_keep_their_area_and_have_no_gaps() -> None:
 @pytest.mark.parametrize("threshold", [0.001, 0.3, 0.5, 0.9999])
 def test_the_curve_marks_precision_and_recall_at_the_threshold(threshold: float) -> None:
     labels, probabilities = example(3000)
-    table = charts.of_test(labels, probabilities, threshold)[1].table
+    table = charts.of_test(predictions(labels, probabilities, threshold))[1].table
     (point,) = table[table["at_threshold"] == 1][["recall", "precision"]].to_numpy().tolist()
     positive = probabilities > threshold
     expected = [sklearn_metrics.recall_score(labels, positive), sklearn_metrics.precision_score(labels, positive)]
@@ -60,7 +60,7 @@ def test_the_curve_marks_precision_and_recall_at_the_threshold(threshold: float)
 
 def test_counts_agree_with_scikit_learn_and_add_up_to_all_rows() -> None:
     labels, probabilities = example(3000)
-    _, _, calibration, histogram, confusion = charts.of_test(labels, probabilities, 0.5)
+    _, _, calibration, histogram, confusion = charts.of_test(predictions(labels, probabilities))
     cells = confusion.table.pivot(index="actual", columns="predicted", values="rows").to_numpy()
     np.testing.assert_array_equal(cells, sklearn_metrics.confusion_matrix(labels, probabilities > 0.5))
     assert histogram.table.groupby("class")["rows"].sum().tolist() == np.bincount(labels.astype(int)).tolist()
@@ -69,7 +69,7 @@ def test_counts_agree_with_scikit_learn_and_add_up_to_all_rows() -> None:
 
 def test_descriptions_say_what_is_in_the_tables() -> None:
     labels, probabilities = example(3000)
-    roc, precision_recall, calibration, histogram, confusion = charts.of_test(labels, probabilities, 0.5)
+    roc, precision_recall, calibration, histogram, confusion = charts.of_test(predictions(labels, probabilities))
     false, true, _ = sklearn_metrics.roc_curve(labels, probabilities)
     assert f"the true positive rate is {np.interp(0.1, false, true):.3f}." in roc.description
     recall = sklearn_metrics.recall_score(labels, probabilities > 0.5)
@@ -100,10 +100,9 @@ def test_descriptions_say_what_is_in_the_tables() -> None:
 
 
 def test_pictures_are_reproducible_and_of_one_size() -> None:
-    labels, probabilities = example(3000)
     run = charts.of_run(HISTORY)
     assert figures.png(run[0], "a test") == figures.png(run[0], "a test")
-    for chart in [*run, *charts.of_test(labels, probabilities, 0.5), charts.of_slices(SLICES, 0.8)]:
+    for chart in [*run, *charts.of_test(predictions(*example(3000))), charts.of_slices(SLICES, 0.8)]:
         picture = imread(io.BytesIO(figures.png(chart, "a test")))
         assert picture.shape[:2] == (750, 1200)
         assert picture[:, :, :3].std() > 0.05  # there is something on it

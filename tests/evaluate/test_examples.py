@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from stages.contracts.features import Columns
 from stages.contracts.reviews import Reviews
-from stages.encoding import multi_hot, ngrams
+from stages.encoding import multi_hot
 from stages.evaluate import examples
-from stages.evaluate.examples import Example, Word, WordEffect
+from stages.evaluate.examples import Word, WordEffect
+from tests.evaluate.test_metrics import predictions
 
 WORDS = ["the", "film", "good", "bad", "odd", "rare"]
 COLUMNS = ["<padding>", "<start>", "<unknown>", "<unused>", "the", "film", "good", "bad"]
@@ -52,7 +52,7 @@ def test_words_with_the_other_sign_or_in_few_reviews_are_not_listed() -> None:
 def test_examples_are_chosen_by_answer_and_confidence() -> None:
     labels = np.array([1, 1, 1, 1, 0, 0, 0, 0, 1, 0], np.float32)
     given = np.array([0.8, 0.99, 0.95, 0.01, 0.02, 0.1, 0.97, 0.52, 0.47, 0.03], np.float32)
-    chosen = {title: rows.tolist() for title, rows in examples.choose_rows(labels, given, 0.5).items()}
+    chosen = {title: rows.tolist() for title, rows in examples.choose_rows(predictions(labels, given)).items()}
     assert chosen == {
         "The surest right answers": [1, 2, 4, 9],
         "The surest mistakes": [6, 7, 3, 8],
@@ -61,50 +61,35 @@ def test_examples_are_chosen_by_answer_and_confidence() -> None:
 
 
 def test_one_right_row_fills_only_the_lists_that_it_fits() -> None:
-    chosen = examples.choose_rows(np.ones(1, np.float32), np.ones(1, np.float32), 0.5)
+    chosen = examples.choose_rows(predictions(np.ones(1, np.float32), np.ones(1, np.float32)))
     assert [rows.tolist() for rows in chosen.values()] == [[0], [], [0]]
 
 
 DETAILS = pd.DataFrame({"file": ["pos/1.txt", "a.csv", "a.csv"], "row": [0, 999, 1000]})
 
 
-def described(
-    some: Reviews, effects: dict[str, float], chosen: dict[str, list[int]], columns: list[str] = COLUMNS
-) -> dict[str, list[Example]]:
-    """Describe reviews, given the effects of words. Those of the special columns are large, but are never shown."""
-    meanings = Columns(columns, "keras")
-    known = ngrams.parse(meanings, WORDS)
-    matrix = multi_hot.encode(some, len(COLUMNS), known).matrix
-    by_column = np.array([9.0] * 4 + [effects.get(word, 0.0) for word in columns[4:]])
-    rows = {title: np.array(numbers, np.int64) for title, numbers in chosen.items()}
-    probabilities = np.array([0.25, 0.5, 0.75], np.float32)
-    return examples.describe(
-        rows, probabilities, some, matrix, by_column[matrix.indices], WORDS, meanings, known, DETAILS
-    )
-
-
 def test_words_are_in_reading_order_with_their_marks() -> None:
-    effects = {"the": 0.001, "film": -0.25, "good": 1.5, "bad": -2.0}
-    some = made("good film odd the good", "bad the bad")
-    shown = described(some, effects, {"Wrong": [2], "Empty": [], "Right": [0]})
-    assert list(shown) == ["Wrong", "Empty", "Right"]
-    (first,), (second,) = shown["Wrong"], shown["Right"]
+    predicted = predictions(np.array([0, 1, 0], np.float32), np.array([0.25, 0.5, 0.75], np.float32))
+    effects = {"the": 0.001, "film": -0.25, "good": 1.5}
+    first = examples.describe(2, ["good", "film", "odd", "the", "good"], effects, predicted, DETAILS)
     good, film, bad = Word("good", 1.5), Word("film", -0.25), Word("bad", -2)
     assert first.words == [good, film, Word("odd"), Word("the"), good]
     assert first.strongest == [good, film]
     assert (first.row, first.positive, first.probability, first.left_out) == (2, False, 0.75, 0)
+    second = examples.describe(0, ["bad", "the", "bad"], {"the": 0.001, "bad": -2}, predicted, DETAILS)
     assert (second.row, second.words, second.strongest) == (0, [bad, Word("the"), bad], [bad])
-    assert shown["Empty"] == []
     assert (first.place, second.place) == ("a.csv, row 1,000", "pos/1.txt")
 
 
 def test_all_words_of_an_n_gram_are_marked() -> None:
-    some = made("the film the good film")
-    (shown,) = described(some, {"film": 0.25, "the film": -1.5}, {"Right": [0]}, [*COLUMNS, "the film"])["Right"]
+    predicted = predictions(np.zeros(1, np.float32), np.zeros(1, np.float32))
+    effects = {"the": 0.0, "film": 0.25, "good": 0.0, "the film": -1.5}
+    shown = examples.describe(0, ["the", "film", "the", "good", "film"], effects, predicted, DETAILS)
     assert [word.log_odds for word in shown.words] == [-1.5, -1.5, 0, 0, 0.25]
     assert shown.strongest == [Word("the film", -1.5), Word("film", 0.25)]
 
 
 def test_a_long_review_is_cut_in_the_report() -> None:
-    (shown,) = described(made("the " * 5000), {}, {"All": [0]})["All"]
+    predicted = predictions(np.zeros(1, np.float32), np.zeros(1, np.float32))
+    shown = examples.describe(0, ["the"] * 5000, {}, predicted, DETAILS)
     assert (len(shown.words), shown.left_out) == (1000, 4000)

@@ -9,6 +9,7 @@ from sklearn.calibration import calibration_curve
 from stages.console import UserError
 from stages.contracts.reviews import Source
 from stages.evaluate import bootstrap, metrics
+from stages.evaluate.predictions import Predictions
 from tests.conftest import example_history
 
 
@@ -24,6 +25,10 @@ def example(rows: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.f
 def cross_entropy(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     clipped = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
     return -np.where(labels == 1, np.log(clipped), np.log(1 - clipped))
+
+
+def predictions(labels: NDArray[np.float32], probabilities: NDArray[np.float32], threshold: float = 0.5) -> Predictions:
+    return Predictions(labels, probabilities, cross_entropy(labels, probabilities), threshold)
 
 
 def by_scikit_learn(
@@ -55,7 +60,7 @@ def by_scikit_learn(
 def test_metrics_are_those_of_scikit_learn(threshold: float) -> None:
     labels, probabilities = example(400)
     probabilities[0] = threshold = float(np.float32(threshold))  # a row at the threshold is predicted negative
-    found = metrics.measure(cross_entropy(labels, probabilities), labels, probabilities, threshold)
+    found = metrics.measure(predictions(labels, probabilities, threshold))
     assert found == pytest.approx(by_scikit_learn(labels, probabilities, threshold=threshold), abs=1e-6)
 
 
@@ -73,7 +78,7 @@ def test_a_resample_has_the_metrics_of_scikit_learn_on_repeated_rows(threshold: 
     labels, probabilities = example(400)
     order = np.argsort(-probabilities, kind="stable")
     labels, probabilities = labels[order], probabilities[order]
-    sums = bootstrap.Sums(cross_entropy(labels, probabilities), labels, probabilities, threshold)
+    sums = bootstrap.Sums(predictions(labels, probabilities, threshold))
     for seed in range(20):
         weights = np.bincount(np.random.default_rng(seed).integers(0, 400, 400), minlength=400)
         figures = sums.measure(weights.astype(np.float64))
@@ -83,11 +88,10 @@ def test_a_resample_has_the_metrics_of_scikit_learn_on_repeated_rows(threshold: 
 def test_intervals_contain_the_metric_and_get_narrower_with_more_rows() -> None:
     widths = []
     for rows in (500, 8000):
-        labels, probabilities = example(rows)
-        loss = cross_entropy(labels, probabilities)
-        figures = metrics.measure(loss, labels, probabilities, 0.5)
-        intervals = bootstrap.intervals(loss, labels, probabilities, figures, 0.5)
-        assert intervals == bootstrap.intervals(loss, labels, probabilities, figures, 0.5)  # the same each time
+        predicted = predictions(*example(rows))
+        figures = metrics.measure(predicted)
+        intervals = bootstrap.intervals(predicted, figures)
+        assert intervals == bootstrap.intervals(predicted, figures)  # the same each time
         for name, (low, high) in intervals.items():
             assert low <= figures[name] <= high
         widths.append(intervals["binary_accuracy"].high - intervals["binary_accuracy"].low)
@@ -112,7 +116,7 @@ def test_differences_are_those_of_both_networks_on_the_same_repeated_rows(monkey
         )
         explicit.append({name: new[name] - old[name] for name in old})
     before, after = (
-        bootstrap.Sums(cross_entropy(labels, probabilities), labels, probabilities, threshold)
+        bootstrap.Sums(predictions(labels, probabilities, threshold))
         for probabilities, threshold in zip((first, second), thresholds, strict=True)
     )
     found = bootstrap.differences(before, after)
@@ -126,12 +130,12 @@ def test_the_interval_of_a_well_calibrated_network_contains_its_calibration_erro
     generator = np.random.default_rng(3)
     probabilities = generator.random(2000).astype(np.float32)
     labels = (generator.random(2000) < probabilities).astype(np.float32)
-    loss = cross_entropy(labels, probabilities)
-    figures = metrics.measure(loss, labels, probabilities, 0.5)
-    low, high = bootstrap.intervals(loss, labels, probabilities, figures, 0.5)["expected_calibration_error"]
+    predicted = predictions(labels, probabilities)
+    figures = metrics.measure(predicted)
+    low, high = bootstrap.intervals(predicted, figures)["expected_calibration_error"]
     assert low <= figures["expected_calibration_error"] <= high
 
 
 def test_a_test_split_of_one_class_is_an_error() -> None:
     with pytest.raises(UserError, match="only positive reviews"):
-        metrics.measure(np.ones(3), np.ones(3, np.float32), np.full(3, 0.7, np.float32), 0.5)
+        metrics.measure(predictions(np.ones(3, np.float32), np.full(3, 0.7, np.float32)))

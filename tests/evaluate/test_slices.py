@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score
 
 from stages.evaluate import slices
 from tests.conftest import random_reviews, write_reviews
-from tests.evaluate.test_metrics import by_scikit_learn, example
+from tests.evaluate.test_metrics import by_scikit_learn, example, predictions
 
 COLUMNS = 40
 ROWS = 3000
@@ -72,7 +72,7 @@ def test_slices_agree_with_scikit_learn(folder: Path) -> None:
             "shop": [None if number == 3 else f"shop {number}" for number in shop],
         }
     )
-    found = slices.table(labels, probabilities, 0.3, COLUMNS, details)
+    found = slices.table(predictions(labels, probabilities, 0.3), COLUMNS, details)
     tokens = np.split(given.tokens, given.offsets[1:-1])
     reviews = details.assign(tokens=pd.Series(tokens), label=labels, probability=probabilities)
     check(found, reviews.fillna({"shop": "no value"}), COLUMNS, 0.3)
@@ -91,5 +91,5 @@ def test_slices_agree_with_scikit_learn(folder: Path) -> None:
 def test_names_of_slices_have_no_control_characters(folder: Path) -> None:
     write_reviews("test", [random_reviews(9, 60, seed=1)], 9, 60)
     details = pd.DataFrame({"file": ["=cmd()\u202e\x1b[1m\nx"] * 9})
-    found = slices.table(*example(9), 0.5, COLUMNS, details)
+    found = slices.table(predictions(*example(9)), COLUMNS, details)
     assert "file: =cmd()??[1m" in found["slice"].tolist()

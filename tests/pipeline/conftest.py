@@ -79,7 +79,7 @@ class Clone:
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
     def set(self, values: dict[str, dict[str, object]]) -> None:
-        """Change values in params.yaml. Comments stay."""
+        """Change values in params.yaml."""
         clones.set_params(self.folder, values)
 
     def read(self, name: str) -> str:
