@@ -2,7 +2,7 @@
 
 A review is a bag of words without an order. Its length is drawn from the lengths of IMDB's reviews of its class. Each
 word is drawn from one of two urns, which hold the words of IMDB's positive and negative training reviews (see
-word_counts.py). A word comes from the urn of the review's own class with probability (1 + s) / 2, where
+checks/word_counts.py). A word comes from the urn of the review's own class with probability (1 + s) / 2, where
 s ~ Beta(1, 0.4) is drawn once per review. So some reviews are clearer than others, and a network has about the same
 accuracy on them as on IMDB.
 
@@ -13,17 +13,22 @@ products and a square root, which IEEE 754 defines to the last bit.
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stages import workers
 from stages.contracts.reviews import PART_ROWS, SPLITS, Reviews
-from stages.download import word_counts
 from stages.download.corpus import Corpus, Part
 from stages.params import Synthetic
 
+WORD_COUNTS = Path(__file__).with_name("word_counts.parquet")
+"""Columns: word, and its count in the negative and in the positive reviews. Sorted by IMDB's frequency rank."""
+REVIEW_LENGTHS = Path(__file__).with_name("review_lengths.parquet")
+"""Columns: length, and the number of negative and positive reviews with as many tokens. Row i is length i."""
 BATCH = 5_000
 """Number of reviews in a batch, each with its own stream. It is even, so that half of the reviews are positive."""
 _WORD_BITS, _LENGTH_BITS, _CHANCE_BITS = 22, 16, 16
@@ -35,12 +40,12 @@ def load(settings: Synthetic) -> Corpus:
     25,000 + 25,000 reviews are 12 million tokens and take a second on one core. Memory does not grow with the number of
     rows.
     """
-    table = word_counts.read()
-    lengths = _urns(table.lengths, _LENGTH_BITS)
-    words = _urns(table.tokens, _WORD_BITS)
+    vocabulary, counts = read_counts(WORD_COUNTS)
+    words = _urns(counts, _WORD_BITS)
+    lengths = _urns(read_counts(REVIEW_LENGTHS)[1], _LENGTH_BITS)
     size = 100 * (settings.train_rows + settings.test_rows)  # as long as it takes to read as many bytes of text
     drawn = _parts(words, lengths, settings.seed, "train", settings.train_rows)
-    counts = np.sum(workers.run(partial(_count, len(table.words)), drawn, size, "counting", range(len(drawn))), axis=0)
+    counts = np.sum(workers.run(partial(_count, len(vocabulary)), drawn, size, "counting", range(len(drawn))), axis=0)
     order = np.argsort(-counts, kind="stable")
     ranks = np.empty(len(order), np.int32)
     ranks[order] = np.arange(1, len(order) + 1)
@@ -49,7 +54,14 @@ def load(settings: Synthetic) -> Corpus:
         "train": _parts(words, lengths, settings.seed, "train", settings.train_rows),
         "test": _parts(words, lengths, settings.seed, "test", settings.test_rows),
     }
-    return Corpus("synthetic", pa.array(table.words).take(order), counts[order], splits, size=size)
+    return Corpus("synthetic", vocabulary.take(order), counts[order], splits, size=size)
+
+
+def read_counts(path: Path) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Read a table: the words or the lengths, and (2, values) the count of each in both classes, negative first."""
+    table = pq.read_table(path)
+    classes = [table.column(name).to_numpy() for name in ("negative", "positive")]
+    return table.column(0).combine_chunks(), np.stack(classes).astype(np.int64)
 
 
 def _count(words: int, part: Part) -> NDArray[np.int64]:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from benchmarks import predict
 from benchmarks.measure import Measured
-from stages.download import word_counts
+from stages.download.synthetic import WORD_COUNTS
 
 
 def test_reviews_are_lines_of_known_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +16,7 @@ def test_reviews_are_lines_of_known_words(tmp_path: Path, monkeypatch: pytest.Mo
     *lines, end = [line.split(" ") for line in (tmp_path / "a.txt").read_text(encoding="utf-8").split("\n")]
     assert (len(lines), end) == (7, [""])
     assert sum(map(len, lines)) / 7 == mean
-    assert {word for line in lines for word in line} <= set(word_counts.read().words)
+    assert {word for line in lines for word in line} <= set(pd.read_parquet(WORD_COUNTS)["word"])
     predict.write_reviews(tmp_path / "b.txt", 6_000)  # more than are drawn at a time
     more = (tmp_path / "b.txt").read_text(encoding="utf-8").split("\n")
     assert len(more) == 6_001

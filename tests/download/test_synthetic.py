@@ -3,12 +3,13 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 
 from stages.contracts.reviews import RAW, Reviews, Source
 from stages.download import __main__ as download
-from stages.download import synthetic, word_counts
+from stages.download import synthetic
 from stages.download.corpus import Corpus
 from stages.params import Synthetic
 
@@ -66,13 +67,13 @@ def test_ranks_are_by_frequency_in_the_training_split(corpus: Drawn) -> None:
     seen = Counter(token for batch in splits["train"] for token in batch.tokens.tolist())
     assert loaded.counts.tolist() == [seen[rank] for rank in range(1, len(loaded.words) + 1)]
     assert all(more >= fewer for more, fewer in pairwise(loaded.counts))
-    assert sorted(loaded.words.to_pylist()) == sorted(word_counts.read().words)
+    assert sorted(loaded.words.to_pylist()) == sorted(pd.read_parquet(synthetic.WORD_COUNTS)["word"])
     assert max(batch.tokens.max() for batch in splits["test"]) <= len(loaded.words)
 
 
 def test_lengths_are_distributed_as_on_imdb(corpus: Drawn) -> None:
-    table = word_counts.read().lengths.sum(axis=0)
-    imdb = np.repeat(np.arange(len(table)), table)
+    table = pd.read_parquet(synthetic.REVIEW_LENGTHS)
+    imdb = np.repeat(table["length"], table["negative"] + table["positive"])
     drawn = np.concatenate([np.diff(batch.offsets) for batch in corpus[1]["train"]])
     assert scipy.stats.ks_2samp(drawn, imdb).pvalue > 0.001
 
@@ -80,23 +81,25 @@ def test_lengths_are_distributed_as_on_imdb(corpus: Drawn) -> None:
 def test_most_words_of_a_review_come_from_its_class(corpus: Drawn) -> None:
     """A positive review has, in the mean, 1 - 1/7 of its words from the positive urn: E[s] = 1 / 1.4."""
     loaded, splits = corpus
-    table = word_counts.read()
-    negative, positive = table.tokens / table.tokens.sum(axis=1, keepdims=True)
+    urns = pd.read_parquet(synthetic.WORD_COUNTS).set_index("word")
+    shares = urns / urns.sum()
     tokens = np.concatenate([batch.tokens for batch in splits["train"]])
     labels = np.concatenate([np.repeat(batch.labels, np.diff(batch.offsets)) for batch in splits["train"]])
     for word in ("the", "bad", "great", "movie", "worst", "excellent"):
-        row, rank = table.words.index(word), loaded.words.to_pylist().index(word) + 1
-        for label, own, other in ((1, positive, negative), (0, negative, positive)):
-            expected = (6 * own[row] + other[row]) / 7 * (labels == label).sum()
+        rank = loaded.words.to_pylist().index(word) + 1
+        for label, own, other in ((1, "positive", "negative"), (0, "negative", "positive")):
+            expected = (6 * shares[own][word] + shares[other][word]) / 7 * (labels == label).sum()
             assert (tokens[labels == label] == rank).sum() == pytest.approx(expected, abs=6 * expected**0.5)
 
 
-def test_shares_of_the_own_class_follow_the_beta_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shares_of_the_own_class_follow_the_beta_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one word to a class, a review's words tell its s."""
-    lengths = np.zeros((2, 1_001), np.int64)
-    lengths[:, 1_000] = 1
-    table = word_counts.Counts(["bad", "good"], np.array([[7, 0], [0, 3]]), lengths)
-    monkeypatch.setattr(word_counts, "read", lambda: table)
+    for name, key, negative, positive in (
+        ("WORD_COUNTS", pd.Series(["bad", "good"], name="word"), [7, 0], [0, 3]),
+        ("REVIEW_LENGTHS", pd.Series(range(1_001), name="length"), [0] * 1_000 + [1], [0] * 1_000 + [1]),
+    ):
+        monkeypatch.setattr(synthetic, name, tmp_path / name)
+        key.to_frame().assign(negative=negative, positive=positive).to_parquet(tmp_path / name)
     loaded = synthetic.load(Synthetic(seed=1, train_rows=1_500, test_rows=2))
     good = loaded.words.to_pylist().index("good") + 1
     (batch,) = loaded.reviews("train")

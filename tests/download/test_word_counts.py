@@ -2,11 +2,13 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from checks import word_counts
 from stages.console import UserError
 from stages.contracts.reviews import RAW, Reviews, Source, write_reviews, write_source, write_vocabulary
-from stages.download import word_counts
+from stages.download.synthetic import REVIEW_LENGTHS, WORD_COUNTS
 
 WORDS = ["the", "film", "great", "bad", "rare"]
 REVIEWS = [
@@ -33,19 +35,18 @@ def raw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("raw")
-@pytest.mark.parametrize("rows_at_a_time", [1, 2, 100])
-def test_tables_equal_a_count_by_hand(monkeypatch: pytest.MonkeyPatch, rows_at_a_time: int) -> None:
+def test_tables_equal_a_count_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(word_counts, "WORDS", 4)
-    monkeypatch.setattr(word_counts, "_ROWS", rows_at_a_time)
     word_counts.main()
-    counts = word_counts.read()
-    assert counts.words == WORDS[:4]
-    for label in (0, 1):
+    tokens, lengths = pd.read_parquet("words.parquet"), pd.read_parquet("lengths.parquet")
+    assert tokens["word"].tolist() == WORDS[:4]
+    assert lengths["length"].tolist() == list(range(10))
+    for label, name in enumerate(["negative", "positive"]):
         texts = [text.split() for text, its_label in REVIEWS if its_label == label]
         by_word = Counter(word for text in texts for word in text)
         by_length = Counter(map(len, texts))
-        assert counts.tokens[label].tolist() == [by_word[word] for word in WORDS[:4]]
-        assert counts.lengths[label].tolist() == [by_length[length] for length in range(10)]
+        assert tokens[name].tolist() == [by_word[word] for word in WORDS[:4]]
+        assert lengths[name].tolist() == [by_length[length] for length in range(10)]
 
 
 @pytest.mark.usefixtures("raw")
@@ -53,17 +54,18 @@ def test_another_source_is_refused_and_nothing_written() -> None:
     write_source(RAW, Source("synthetic", "keras", len(REVIEWS), 0, ""))
     with pytest.raises(UserError, match=r"holds the source synthetic; expected imdb.*dvc repro download"):
         word_counts.main()
-    assert not word_counts.WORD_COUNTS.exists()
+    assert not Path("words.parquet").exists()
 
 
 def test_committed_tables_are_those_of_imdb_and_small_enough_for_git() -> None:
-    counts = word_counts.read()
-    assert counts.lengths.sum(axis=1).tolist() == [12_500, 12_500]
-    assert (counts.lengths.sum(axis=0) @ np.arange(counts.lengths.shape[1])) / 25_000 == 237.71364
-    assert len(set(counts.words)) == 20_000
-    assert counts.words[:5] == ["the", "and", "a", "of", "to"]
-    totals = counts.tokens.sum(axis=0)
+    tokens, lengths = pd.read_parquet(WORD_COUNTS), pd.read_parquet(REVIEW_LENGTHS)
+    reviews = lengths["negative"] + lengths["positive"]
+    assert [lengths["negative"].sum(), lengths["positive"].sum()] == [12_500, 12_500]
+    assert (reviews * lengths["length"]).sum() / 25_000 == 237.71364
+    assert tokens["word"].nunique() == 20_000
+    assert tokens["word"].tolist()[:5] == ["the", "and", "a", "of", "to"]
+    totals = tokens["negative"] + tokens["positive"]
     assert totals[0] == 336_148  # counted in the raw text of aclImdb_v1.tar.gz
-    assert (np.diff(totals) <= 0).all()
+    assert totals.is_monotonic_decreasing
     assert totals.sum() < 237.71364 * 25_000
-    assert word_counts.WORD_COUNTS.stat().st_size + word_counts.REVIEW_LENGTHS.stat().st_size < 200_000
+    assert WORD_COUNTS.stat().st_size + REVIEW_LENGTHS.stat().st_size < 200_000
