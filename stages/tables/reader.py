@@ -162,8 +162,12 @@ def _parquet(path: Path, content: BinaryIO, layout: Layout, stretch: Stretch | N
         chosen = [names[position] for position in layout.choose(path, names)]
         groups = stretch or range(table.num_row_groups)
         for batch in table.iter_batches(_PARQUET_ROWS, groups, columns=chosen):
-            for values in zip(*(batch.column(column) for column in chosen), strict=True):
-                yield [value.as_py() for value in values]  # one at a time: they may be long
+            for row in zip(*(batch.column(column) for column in chosen), strict=True):
+                try:
+                    values = [value.as_py() for value in row]  # one row at a time: they may be long
+                except UnicodeDecodeError as error:  # damage, since Parquet has no other encoding than UTF-8
+                    raise pa.ArrowInvalid(str(error)) from None
+                yield values
 
 
 def _delimited(

@@ -252,7 +252,7 @@ BROKEN = [
     (b"text\tlabel\n" + b"x" * (text.LONGEST + 3) + b"\t1\n", "after row 0"),
     (b"text,label\nfine,1\n" + b"x" * (text.LONGEST + 3) + b",1\nfine,1\n", "after row 1"),
     (b"PAR1" + bytes(100) + b"PAR1", "damaged"),
-    (PARQUET.replace(b"cafe", b"caf\xe9"), "decoded"),
+    (PARQUET.replace(b"cafe", b"caf\xe9"), "damaged"),
     (gzip.compress(CSV)[:-10], "damaged"),
     (bz2.compress(CSV)[:-10], "damaged"),
     (lzma.compress(CSV)[:-10], "damaged"),
