@@ -11,24 +11,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stages import workers
 from stages.console import UserError, one_line, say
 from stages.contracts.reviews import OwnReviews
 from stages.download import encoder
 from stages.download.corpus import Corpus
+from stages.download.labels import LEFT_OUT, require_both, take_labels
+from stages.download.splits import draw_test_rows, find_duplicates, mix, shuffle
 from stages.download.tokens import Task, Tokens, tasks, tokenize
 from stages.encoding import TokenizerName
-from stages.params import Files, holdout_that_fits
+from stages.params import Files
 from stages.tables import reader, stretches
 from stages.tables.addresses import place
 from stages.tables.layout import Layout
-from stages.tables.rows import Row, normalize_label
+from stages.tables.rows import Row
 
-_UNDERSTOOD = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
-_CLASSES = ("negative", "positive")
-_LEFT_OUT = -1
 _STRETCH = 16 << 20
 """Bytes of a large file that are read at a time, by one process."""
 _SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".bz2", ".xz", ".zip")
@@ -53,30 +51,26 @@ def load(settings: Files, tokenizer: TokenizerName) -> Corpus:
     found = [unit.tokens for unit in units]
     bad_rows = _tell_bad_rows(settings, units)
 
-    known: dict[str, int] = {}
-    codes = [np.array([known.setdefault(label, len(known)) for label in unit.labels], np.int64) for unit in found]
-    labels, taken = _take_labels(
-        settings, known, np.concatenate([names[unit.codes] for names, unit in zip(codes, found, strict=True)])
-    )
-    words = _mixed(np.concatenate([unit.hashes for unit in found]), settings.seed)
+    labels, taken = take_labels(settings, found)
+    words = mix(np.concatenate([unit.hashes for unit in found]), settings.seed)
     train_rows = sum(len(unit.tokens.hashes) for unit in read[0])
-    rows = np.flatnonzero(labels != _LEFT_OUT)
-    _require_both(labels[rows], "in all")
-    rows, duplicates, both = _find_duplicates(settings, rows, labels, words)
+    rows = np.flatnonzero(labels != LEFT_OUT)
+    require_both(labels[rows], "in all")
+    rows, duplicates, both = find_duplicates(settings, rows, labels, words)
     if test_paths:
         train, test = rows[rows < train_rows], rows[rows >= train_rows]
         if shared := int(np.isin(words[test], words[train]).sum()):
             say(f"warning: {shared:,} of {len(test):,} test reviews have the words of a training review")
     else:
-        testing = _draw(settings.test_share, labels[rows], words[rows])
+        testing = draw_test_rows(settings.test_share, labels[rows], words[rows])
         train, test = rows[~testing], rows[testing]
-    _require_both(labels[train], "for training")
-    _require_both(labels[test], "for testing")
+    require_both(labels[train], "for training")
+    require_both(labels[test], "for testing")
     corpus = encoder.corpus(
         "files",
         found,
         labels.astype(np.uint8),
-        (_shuffled(train, words), test),
+        (shuffle(train, words), test),
         sum(unit.size for unit in units),
         origins=[unit.origin for unit in units],
         slices=settings.slices,
@@ -200,128 +194,3 @@ def _tell_bad_rows(settings: Files, units: Sequence[_Read]) -> int:
             raise UserError(f"{what}: {places}.\nCorrect them, or set data.files.bad_rows in params.yaml to skip")
         say(f"left out {what}: {places}")
     return bad_rows
-
-
-def _mixed(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
-    """Mix hashes with the seed, by the last steps of SplitMix64: different hashes stay different."""
-    mixed = hashes ^ np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
-
-
-def _take_labels(
-    settings: Files, known: dict[str, int], codes: NDArray[np.int64]
-) -> tuple[NDArray[np.int8], dict[str, dict[str, int]]]:
-    """Find out which rows are positive, negative, or to be left out.
-
-    Returns:
-        1, 0 or `_LEFT_OUT` for each row; and by what a label was taken for, how many rows each label has.
-    """
-    counts = dict(zip(known, np.bincount(codes, minlength=len(known)).tolist(), strict=True))
-    shown = _listed(counts)
-    given = {0: _spelled(settings.negative), 1: _spelled(settings.positive)}
-    if both := given[0] & given[1]:
-        raise UserError(f"data.files.positive and data.files.negative in params.yaml share {one_line(sorted(both))}")
-    for value, name in enumerate(_CLASSES):
-        others = counts.keys() - given[1 - value]
-        if not given[value] and given[1 - value]:
-            if len(others) != 1:
-                raise UserError(
-                    f"data.files.{_CLASSES[1 - value]} alone needs one other label; the labels are {shown}.\n"
-                    f"Set data.files.{name} in params.yaml to those that mean {name}: rows with others are left out"
-                )
-            given[value] = set(others)
-    if not (given[0] or given[1]):
-        given = {value: {label for label, meaning in _UNDERSTOOD.items() if meaning == value} for value in (0, 1)}
-        if not counts.keys() <= _UNDERSTOOD.keys():
-            raise UserError(
-                f"the labels are {shown}; expected two, of {', '.join(_UNDERSTOOD)}.\n"
-                "Set data.files.positive and data.files.negative in params.yaml: rows with others are left out"
-            )
-    meaning = {label: next((value for value in (0, 1) if label in given[value]), _LEFT_OUT) for label in counts}
-    taken = {
-        name: {label: counts[label] for label in counts if meaning[label] == value}
-        for value, name in ((1, "positive"), (0, "negative"), (_LEFT_OUT, "left out"))
-    }
-    say("labels: " + "; ".join(f"{name}: {_listed(labels)}" for name, labels in taken.items() if labels))
-    return np.array([meaning[label] for label in known], np.int8)[codes], taken
-
-
-def _spelled(labels: object) -> set[str]:
-    """Labels of params.yaml as `Row` has them."""
-    each = labels if isinstance(labels, list) else [] if labels is None else [labels]
-    return {normalize_label(label) for label in each}
-
-
-def _listed(counts: dict[str, int]) -> str:
-    """Labels with their numbers of rows, the most frequent first."""
-    ranked = sorted(counts, key=lambda label: -counts[label])
-    shown = [f"{one_line(label)} ({counts[label]:,} rows)" for label in ranked[:20]]
-    return ", ".join(shown + [f"and {len(ranked) - 20:,} more"] * (len(ranked) > 20)) or "none"
-
-
-def _require_both(labels: NDArray[np.int8], where: str) -> None:
-    counts = np.bincount(labels, minlength=2)
-    if not counts.all():
-        raise UserError(
-            f"there is no {_CLASSES[counts.argmin()]} review among {len(labels):,} {where}; expected both classes.\n"
-            "Are data.files.positive and data.files.negative in params.yaml right, and are there enough reviews?"
-        )
-
-
-def _find_duplicates(
-    settings: Files, rows: NDArray[np.int64], labels: NDArray[np.int8], words: NDArray[np.uint64]
-) -> tuple[NDArray[np.int64], int, int]:
-    """Count rows that have the words of an earlier one, and leave them out if `duplicates` says so.
-
-    Returns:
-        The rows to go on with, how many duplicates there are, and how many texts have both labels.
-    """
-    _, first, group = np.unique(words[rows], return_index=True, return_inverse=True)
-    positive = np.bincount(group, labels[rows])
-    both = int(((positive > 0) & (positive < np.bincount(group))).sum())
-    duplicates = len(rows) - len(first)
-    if duplicates:
-        kept = "are left out" if settings.duplicates == "drop" else "stay on its side of each split"
-        say(f"{duplicates:,} of {len(rows):,} reviews have the words of an earlier one, and {kept}")
-    if both:
-        say(f"warning: {both:,} texts have both labels")
-    return rows[np.sort(first)] if settings.duplicates == "drop" else rows, duplicates, both
-
-
-def _draw(share: float, labels: NDArray[np.int8], words: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Draw the test rows: about the same share of each class, and all rows that have the same words or none.
-
-    The words' hashes are random numbers: those with the smallest are drawn. So more rows do not change where the others
-    go, but for a few at the limit.
-    """
-    _, first, group, sizes = np.unique(words, return_index=True, return_inverse=True, return_counts=True)
-    testing = np.zeros(len(first), bool)
-    for value, name in enumerate(_CLASSES):
-        groups = np.flatnonzero(labels[first] == value)  # a text with both labels counts as what it is first
-        ends = np.cumsum(sizes[groups])
-        wanted = round(share * int(ends[-1])) if len(ends) else 0
-        drawn = int(np.searchsorted(ends, wanted)) + 1
-        if wanted == 0 or drawn >= len(groups):
-            raise UserError(
-                f"{len(groups):,} different {name} reviews are too few to split: test_share = {share} holds out "
-                f"{wanted:,}, expected at least 1, and 1 left to train on.\nAdd reviews{_that_fit(groups, labels)}"
-            )
-        testing[groups[:drawn]] = True
-    return testing[group]
-
-
-def _that_fit(groups: NDArray[np.int64], labels: NDArray[np.int8]) -> str:
-    """Values for test share and hold-out with which these reviews can be split."""
-    if len(groups) < 2:
-        return ""
-    holdout = holdout_that_fits(len(labels) // 2)
-    more = f" and train.holdout_rows to {holdout}" if holdout else ""
-    return f", or set data.files.test_share to 0.5{more} in params.yaml"
-
-
-def _shuffled(rows: NDArray[np.int64], words: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Order rows by their hashes, those that have the same words last: a hold-out of the first rows shares none."""
-    _, group, sizes = np.unique(words[rows], return_inverse=True, return_counts=True)
-    return rows[np.lexsort((rows, group, sizes[group] > 1))]
