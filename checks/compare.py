@@ -253,6 +253,7 @@ def main(revision: str) -> None:
             f"since {revision}: {test.fixed:,} answers fixed, {test.broken:,} broken; McNemar's p-value "
             f"{test.p_value:.2g}: {verdict}"
         )
+        console.say("This compares two trained networks. Two that differ only in train.seed may differ, too.")
     else:
         console.say(f"{revision} has other test reviews: its answers are not compared one by one")
     console.say(f"-> {PAGE.resolve().as_uri()}")

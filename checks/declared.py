@@ -34,7 +34,7 @@ def problems(root: Path) -> list[str]:
     stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
     found = []
     for name, stage in stages.items():
-        listed, imported = _listed(root, stage["deps"]), _imported(root, name)
+        listed, imported = _listed(root, stage.get("deps", [])), _imported(root, name)
         found += [f"{name}: imports {path}, which is not among its deps" for path in sorted(imported - listed)]
         found += [f"{name}: lists {path} among its deps, but does not import it" for path in sorted(listed - imported)]
         others = tuple(f"stages/{other}/" for other in stages if other != name)

@@ -58,13 +58,14 @@ def note() -> None:
     except YAMLError as error:
         raise ImportError(f"{_PIPELINE} is not valid YAML: {str(error).splitlines()[0]}", name="stages") from None
     if stage:
+        deps = stage.get("deps", [])
         listed = [*stage.get("outs", []), *stage.get("metrics", [])]
         outputs = [out if isinstance(out, str) else next(iter(out)) for out in listed]
         _running = _Stage(
             name,
-            stage["deps"],
+            deps,
             stage.get("params", []),
-            _files(stage["deps"]),
+            _files(deps),
             {output: _files([output]) for output in outputs},
         )
 

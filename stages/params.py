@@ -252,10 +252,11 @@ def _explain(error: ErrorDetails) -> str:
         if field is None:
             break
         path.append(str(step))
-        allowed = field.description or "a section"
-        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+        kind = field.annotation
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            allowed = field.description or f"a value of type {getattr(kind, '__name__', kind)}"
             break
-        section = field.annotation
+        allowed, section = "a section", kind
     key = ".".join(path) + "".join(f"[{step}]" for step in error["loc"] if isinstance(step, int))
     if error["type"] == "extra_forbidden":
         return _unknown(key, str(error["loc"][-1]), list(section.model_fields))

@@ -93,6 +93,8 @@ def write_reviews(folder: Path, split: str, batches: Iterable[Reviews], number: 
     encoding = {"use_dictionary": schema.names[2:], "use_byte_stream_split": ["tokens.list.element"]}
     with pq.ParquetWriter(path, schema, compression="zstd", **encoding) as writer:
         for batch in chain(first, rest):
+            if batch.tokens.min(initial=1) < 1:
+                raise ValueError(f"{split} has the token {batch.tokens.min()}; expected frequency ranks from 1")
             tokens = pa.ListArray.from_arrays(pa.array(batch.offsets), pa.array(batch.tokens))
             details = batch.details.columns if batch.details else []
             writer.write_table(pa.table([tokens, pa.array(batch.labels), *details], schema=schema))

@@ -189,7 +189,8 @@ def _tell_bad_rows(settings: Files, units: Sequence[_Read]) -> int:
             for bad in unit.tokens.first_bad
         ][:_SHOWN]
         what = f"{bad_rows:,} bad rows of {sum(unit.tokens.rows for unit in units):,}"
-        places = "; ".join(f"{row.where}: {row.problem}" for row in first) + ("; ..." if bad_rows > len(first) else "")
+        more = f"; and {bad_rows - len(first):,} more" * (bad_rows > len(first))
+        places = "; ".join(f"{row.where}: {row.problem}" for row in first) + more
         if settings.bad_rows == "error":
             raise UserError(f"{what}: {places}.\nCorrect them, or set data.files.bad_rows in params.yaml to skip")
         say(f"left out {what}: {places}")

@@ -105,16 +105,19 @@ def parse(columns: Columns, words: Sequence[str]) -> NGrams:
     tokens = pc.index_in(split.flatten(), value_set=pa.array(words)).fill_null(-1).to_numpy().astype(np.int64)
     known = NGrams(len(words))
     for length in range(2, columns.longest + 1):
-        first, *following = (tokens[starts[lengths == length] + place] for place in range(length))
-        numbers, valid = first, first >= 0
-        for place, token in enumerate(following):
-            keys, valid = numbers * len(words) + token, valid & (numbers >= 0) & (token >= 0)
-            if place < length - 2:
-                numbers = known.keys[place].get_indexer(keys)
-        if not valid.all():
+        # Of "one of the": the number of "one", then that of "one of", and the key of "one of the".
+        *first_words, last = (tokens[starts[lengths == length] + place] for place in range(length))
+        numbers = first_words[0]
+        missing = numbers < 0
+        for shorter, token in zip(known.keys, first_words[1:], strict=True):
+            missing |= token < 0
+            numbers = shorter.get_indexer(numbers * len(words) + token)
+            missing |= numbers < 0
+        if (missing | (last < 0)).any():
             raise UserError(
                 "columns.parquet does not fit the vocabulary, or lacks the start of an n-gram: run `dvc repro`"
             )
+        keys = numbers * len(words) + last
         known = add(known, np.sort(keys), np.argsort(keys, kind="stable"))
     return known
 

@@ -265,6 +265,7 @@ function main() {
   if (missing.length) {
     find("problem").textContent = `This page cannot compute ${missing[0]}, a part of this network: use stages.predict.`;
     find("problem").hidden = false;
+    for (const promise of document.querySelectorAll("header p, footer p:first-child")) promise.hidden = true;
     return;
   }
   const network = load(model), review = find("review");

@@ -9,7 +9,8 @@ def load(what: str) -> ModuleType:
     """Import Keras, and say on standard error what needs it, because the import takes seconds."""
     print(f"{what} needs Keras: importing TensorFlow takes some seconds", file=sys.stderr, flush=True)
     # As in stages/train/__init__.py: settings made for other Keras projects do not apply here.
-    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
     import keras
 
     module: ModuleType = keras

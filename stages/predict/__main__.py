@@ -130,7 +130,7 @@ def _usable(rows: "Iterable[_Row]", bad_rows: str, *, are_lines: bool) -> "Itera
         if not row.problem:
             yield row
     if left_out:
-        _warn(f"left out {left_out:,} rows without a usable text; the others keep their numbers")
+        _warn(f"left out {left_out:,} row{'s' * (left_out > 1)} without a usable text; the others keep their numbers")
 
 
 def _warn(text: str) -> None:

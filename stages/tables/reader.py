@@ -71,6 +71,8 @@ def read(path: Path, layout: Layout, stretch: Stretch | None = None) -> Iterator
                 yield check(str(file), 0, decoded(content, layout).read(), file.parent.name)
         layout.refuse_slices(path)
         return
+    if path.is_dir():
+        raise UserError(f"{path} is a folder without pos/ and neg/; expected a file")
     if not path.exists():
         raise UserError(f"{path} is not there")
     number = 0

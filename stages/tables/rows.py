@@ -82,8 +82,8 @@ def lines(name: str, file: BinaryIO) -> Iterator[Row]:
 
 def not_decoded(file: object, error: UnicodeError, setting: str) -> UserError:
     """Return the error for a file in another encoding. `setting` is where the user sets the encoding."""
-    near = error.object[max(0, error.start - 20) : error.start + 1] if isinstance(error, UnicodeDecodeError) else ""
+    near = error.object[max(0, error.start - 20) : error.start] if isinstance(error, UnicodeDecodeError) else b""
     return UserError(
-        f"{file} cannot be decoded ({one_line(error)}; near {one_line(near)!r}).\n"
+        f"{file} cannot be decoded ({one_line(error)}; after {near.decode(errors='replace')!r}).\n"
         f"Save it in UTF-8, or set {setting} to what it is in, such as cp1252"
     )

@@ -27,7 +27,11 @@ def main() -> None:
     trainer = loop.Trainer(network.build(len(columns.words), settings), settings)
 
     def after_epoch(history: "pd.DataFrame") -> None:
-        """Write the epochs so far, so that DVC shows how far the run is, and the predictions if it is time."""
+        """Write the epochs so far, so that DVC shows how far the run is.
+
+        Write the predictions for the hold-out as well if this is the last epoch of the final network or, with `best`,
+        if it is the best one so far.
+        """
         model.write_history(history)
         model.write_progress(history)
         if len(history) == min(_final_epochs(settings), settings.holdout_epochs):
@@ -53,6 +57,7 @@ def main() -> None:
 
 
 def _final_epochs(settings: Train) -> int:
+    """Return the number of epochs of the final network. `best` is the best epoch of history.csv, as in the report."""
     return model.best_epoch(model.read_history()) if settings.epochs == "best" else settings.epochs
 
 

@@ -68,7 +68,7 @@ def batches(ranges: Sequence[RowRange], size: int, generator: np.random.Generato
         A number of rows that `size` divides. Only the last ones may be any number.
     """
     step = max(_ROWS_AT_A_TIME // size, 1) * size
-    left, waiting = num_rows(ranges), None
+    left, waiting = num_rows(ranges), None  # the number of rows not yet yielded; those that did not fill a batch
     for number in _order(len(ranges), generator):
         part, start = read_part(ranges[number].part), ranges[number].start
         within = start + _order(len(ranges[number]), generator)
@@ -76,7 +76,8 @@ def batches(ranges: Sequence[RowRange], size: int, generator: np.random.Generato
             features = part[within[some : some + step]]
             if waiting:
                 features = _join(waiting, features)
-            cut = len(features) if len(features) == left else len(features) // size * size
+            is_last = len(features) == left
+            cut = len(features) if is_last else len(features) // size * size
             features, waiting = features[:cut], features[cut:]
             left -= cut
             if cut:

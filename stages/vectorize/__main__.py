@@ -42,8 +42,9 @@ class Task(NamedTuple):
     folder: Path
     split: str
     number: int
-    """The number of the first part of features. There is one for every `rows` reviews."""
+    """The number of the first part of data/features that it writes."""
     rows: int
+    """The number of rows in each part of data/features."""
     singles: int
     ngrams: NGrams
 

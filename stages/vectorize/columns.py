@@ -29,19 +29,17 @@ def choose(words: list[str], settings: Vectorize) -> tuple[list[str], int, NGram
     """
     texts = vocabulary.column_words(words, settings.num_words)
     singles, known = len(texts), NGrams(len(words))
-    all_words = texts_by_number = pa.array(words)
+    all_words = pa.array(words)
+    known_texts = all_words  # of the n-grams one word shorter, by number
     for length in range(2, settings.ngrams + 1):
         counts = _count(known, length, settings)
         counts = counts[counts >= settings.min_count]
         keys = counts.index.to_numpy()
-        order = np.argsort(-counts.to_numpy(), kind="stable")
-        column = np.argsort(order)  # of each key
-        known = ngrams.add(known, keys, column)
-        first, last = np.divmod(keys, len(words))
-        texts_by_number = pc.binary_join_element_wise(
-            texts_by_number.take(pa.array(first)), all_words.take(pa.array(last)), " "
-        )
-        texts += texts_by_number.take(pa.array(order)).to_pylist()
+        by_column = np.argsort(-counts.to_numpy(), kind="stable")  # the number of the n-gram in each column
+        known = ngrams.add(known, keys, columns=np.argsort(by_column))
+        first, last = (pa.array(part) for part in np.divmod(keys, len(words)))
+        known_texts = pc.binary_join_element_wise(known_texts.take(first), all_words.take(last), " ")
+        texts += known_texts.take(pa.array(by_column)).to_pylist()
         console.say(f"{len(keys):,} n-grams of {length} words in at least {settings.min_count} training reviews")
     return texts, singles, known
 

@@ -18,6 +18,7 @@ import scipy.sparse
 from checks import old_keras
 from stages import storage
 from stages.console import UserError
+from stages.contracts import reviews as contract
 from stages.contracts.features import (
     FEATURES,
     FEATURES_COLUMNS,
@@ -144,6 +145,12 @@ def test_equal_weights_give_equal_model_files_without_time_stamps(folder: Path) 
     with zipfile.ZipFile(MODEL) as members:
         assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")
+
+
+def test_a_source_with_ranks_from_0_is_a_bug_and_not_a_damaged_file(folder: Path) -> None:
+    reviews = contract.Reviews(np.array([0, 1], np.int32), np.array([0, 2], np.int32), np.ones(1, np.uint8))
+    with pytest.raises(ValueError, match="from 1"):
+        contract.write_reviews(RAW, "train", [reviews])
 
 
 def write(path: Path, kind: str, text: str) -> None:

@@ -52,4 +52,4 @@ def test_lost_and_damaged_outputs_are_restored_from_the_cache(clone: Clone) -> N
 def test_the_table_names_every_parameter_and_every_module() -> None:
     named = re.findall(r"^\| `(.+?)`", caching.PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     values = YAML(typ="safe").load(ROOT / "params.yaml")
-    assert named == [*(key for key, _ in flat(values)), *caching.modules(ROOT)]
+    assert named == [*(key for key, _ in flat(values)), *caching.modules(ROOT)], "run `make caching`"

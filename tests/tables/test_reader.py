@@ -269,6 +269,12 @@ def test_what_is_broken_is_said(content: bytes, words: str) -> None:
     assert len(str(caught.value).splitlines()) <= 2
 
 
+def test_a_folder_that_is_no_source_is_said() -> None:
+    Path("a").mkdir()
+    with pytest.raises(UserError, match=r"^a is a folder"):
+        read(name="a")
+
+
 def test_plain_lines_are_texts() -> None:
     content = "\ufeffgood\r\n  naïve \u2028 \x85 still the same \nno end"
     Path("a.txt").write_bytes(content.encode())
