@@ -88,8 +88,9 @@ def render(network: Network, columns: Columns, source: str, threshold: float = 0
 def _most_important(network: Network, words: Sequence[str]) -> NDArray[np.int64]:
     """Return the columns, in order, that a page of `LARGEST` bytes has room for: special ones, then the most important.
 
-    On IMDB with 935,113 columns of phrases of up to three words, of which 165,234 fit, the probabilities of the page
-    are within 0.08 of the model's. They would be within 0.16 if the columns were chosen by their effect alone.
+    In the last step of docs/experiments.md, 254,871 of 974,413 columns fit. On the test split, the probabilities of the
+    page are then within 0.23 of the model's, and 0.008 away on average. If the columns were chosen by their effect
+    alone, they would be within 0.52, and 0.026 away.
     """
     numbers = 2 * (network.kernel.shape[1] + (network.deviation is not None))
     sizes = np.array([len(word.encode()) + len('"",') for word in words]) + numbers * 4 / 3  # in base64
