@@ -147,6 +147,12 @@ def test_equal_weights_give_equal_model_files_without_time_stamps(folder: Path) 
         assert json.loads(members.read("metadata.json"))["date_saved"].startswith("1980")
 
 
+def test_a_model_is_not_for_the_same_words_of_another_tokenizer(folder: Path) -> None:
+    write_model(small_network(), FIVE)
+    with pytest.raises(UserError, match="columns"):
+        read_model(Columns(FIVE.words, "unicode"))
+
+
 def test_a_source_with_ranks_from_0_is_a_bug_and_not_a_damaged_file(folder: Path) -> None:
     reviews = contract.Reviews(np.array([0, 1], np.int32), np.array([0, 2], np.int32), np.ones(1, np.uint8))
     with pytest.raises(ValueError, match="from 1"):

@@ -63,6 +63,14 @@ def test_two_files_become_the_two_splits() -> None:
     assert 15 < sum(label for _, label in splits["train"][:40]) < 33
 
 
+def test_another_header_is_not_taken_for_the_one_whose_tokens_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_STRETCH", 200)
+    rows = "".join(f"old {row},new {row},{row % 2}\n" for row in range(200))
+    for header, words in (("text,other,label\n", {"old"}), ("other,text,label\n", {"new"})):
+        Path("train.csv").write_text(header + rows)
+        assert {word for word in load(train="train.csv").words.to_pylist() if not word.isdecimal()} == words
+
+
 def test_one_file_is_split_with_the_test_share_in_each_class() -> None:
     reviews = sorted_by_label(40, 60)
     write("train.jsonl", reviews)

@@ -58,6 +58,12 @@ def test_examples_are_chosen_by_answer_and_confidence() -> None:
         "The surest mistakes": [6, 7, 3, 8],
         "The most doubtful": [7, 8, 0],
     }
+    chosen = {title: rows.tolist() for title, rows in examples.choose_rows(predictions(labels, given, 0.9)).items()}
+    assert chosen == {
+        "The surest right answers": [1, 2, 4, 9],
+        "The surest mistakes": [6, 3, 8],
+        "The most doubtful": [2, 6, 1],
+    }
 
 
 def test_one_right_row_fills_only_the_lists_that_it_fits() -> None:
