@@ -92,7 +92,7 @@ def main(
         from stages.tables.layout import Layout
 
         layout = Layout(column, None, columns, encoding, parts=("text",), setting="--{}")
-        answers = stretches.answers(models, file, layout, explain=explain)
+        answers = stretches.answers(models, file, layout, explain=explain, whole=explain or json)
     else:
         if texts:
             rows = [check(f"text {number}", 0, text) for number, text in enumerate(texts, 1)]

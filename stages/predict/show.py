@@ -36,7 +36,7 @@ def for_people(answer: Answer, tokenizer: Tokenizer, *, colour: bool) -> str:
     """
     head = f"{answer.label}  {answer.probability:.4f}  "
     if answer.contributions is None:
-        return head + _CONTROL.sub(" ", _short(answer.text))
+        return head + _CONTROL.sub(" ", short(answer.text))
     text = _CONTROL.sub(" ", " ".join(answer.text.split()))
     ranked = list(answer.contributions.items())
     effects = {
@@ -52,8 +52,11 @@ def for_people(answer: Answer, tokenizer: Tokenizer, *, colour: bool) -> str:
     return "\n".join([head + text, *lines])
 
 
-def _short(text: str) -> str:
-    """Return the start of the text on one line. Half as many words as characters are always enough."""
+def short(text: str) -> str:
+    """Return the start of a text on one line, as it is shown. A short text stays as it is.
+
+    Half as many words as characters are always enough.
+    """
     line = " ".join(text.split(maxsplit=_WIDTH // 2))
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..."
 

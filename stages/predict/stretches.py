@@ -10,13 +10,14 @@ from stages import workers
 from stages.console import UserError
 from stages.contracts.model import MODEL
 from stages.predict.model import Answer, Model, read_model
+from stages.predict.show import short
 from stages.tables import reader, stretches
 from stages.tables.layout import Layout
 
 _STRETCH = 4 << 20
 """Bytes that are predicted at a time, by one process."""
-_WAITING = 32
-"""Stretches whose answers may wait to be printed, to bound memory."""
+_WAITING = {True: 32, False: 128}
+"""Stretches whose answers may wait to be printed, with whole texts and without, to bound memory."""
 
 
 class _Task(NamedTuple):
@@ -27,16 +28,17 @@ class _Task(NamedTuple):
     layout: Layout
     stretch: reader.Stretch
     explain: bool
+    whole: bool
 
 
-def answers(models: Path, file: Path, layout: Layout, *, explain: bool) -> Iterator[Answer]:
-    """Yield the prediction for each row of a file, or its problem.
+def answers(models: Path, file: Path, layout: Layout, *, explain: bool, whole: bool) -> Iterator[Answer]:
+    """Yield the prediction for each row of a file, or its problem. Unless `whole`, texts may be short.
 
     A stretch that cannot be read, and what follows it, is read again as the rest of the whole file: then the error is
     that of the file, if there is one.
     """
     done = 0
-    for each in _in_parallel(models, file, layout, explain=explain):
+    for each in _in_parallel(models, file, layout, explain=explain, whole=whole):
         if each is None:
             break
         yield each
@@ -46,7 +48,7 @@ def answers(models: Path, file: Path, layout: Layout, *, explain: bool) -> Itera
     yield from read_model(models).answers(islice(reader.read(file, layout), done, None), explain=explain)
 
 
-def _in_parallel(models: Path, file: Path, layout: Layout, *, explain: bool) -> Iterator[Answer | None]:
+def _in_parallel(models: Path, file: Path, layout: Layout, *, explain: bool, whole: bool) -> Iterator[Answer | None]:
     """Yield what `answers` does, and None where the rest is to be read as a whole."""
     is_large = file.is_file() and workers.is_parallel(file.stat().st_size)
     parts = [each for each in stretches.cut(file, layout, _STRETCH) if each] if is_large else []
@@ -54,9 +56,9 @@ def _in_parallel(models: Path, file: Path, layout: Layout, *, explain: bool) -> 
         yield None
         return
     stamp, done = (models / MODEL.name).stat().st_mtime_ns, 0
-    tasks = [_Task(models.resolve(), stamp, file.resolve(), layout, each, explain) for each in parts]
-    for start in range(0, len(tasks), _WAITING):
-        some = tasks[start : start + _WAITING]
+    tasks = [_Task(models.resolve(), stamp, file.resolve(), layout, each, explain, whole) for each in parts]
+    for start in range(0, len(tasks), _WAITING[whole]):
+        some = tasks[start : start + _WAITING[whole]]
         names = [f"{file}, from {each.stretch.start:,} on" for each in some]
         for found in workers.each(_predict, some, file.stat().st_size, "predict", names, bar=False):
             if isinstance(found, UserError):
@@ -73,7 +75,8 @@ def _predict(task: _Task) -> list[Answer] | UserError:
         rows = list(reader.read(task.file, task.layout, task.stretch))
     except UserError as error:
         return error
-    return list(_kept_model(task.models, task.stamp).answers(rows, explain=task.explain))
+    found = _kept_model(task.models, task.stamp).answers(rows, explain=task.explain)
+    return [each if task.whole else each._replace(text=short(each.text)) for each in found]
 
 
 @lru_cache(maxsize=1)
