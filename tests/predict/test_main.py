@@ -90,11 +90,11 @@ def test_the_output_does_not_depend_on_the_number_of_workers(
     for name in ("a.txt", "a.csv", "a.jsonl", "a.parquet"):
         write(models / name, texts, "text")
 
-    def said(number: str, name: str, bad_rows: str) -> tuple[str, str, str]:
+    def said(number: str, name: str, bad_rows: str, *, whole: bool = True) -> tuple[str, str, str]:
         monkeypatch.setenv("MULTIHOT_WORKERS", number)
         error = ""
         try:
-            main([], Path(name), None, json=True, explain=True, bad_rows=bad_rows)
+            main([], Path(name), None, json=whole, explain=whole, bad_rows=bad_rows)
         except UserError as caught:
             error = str(caught)
         return error, *capfd.readouterr()
@@ -102,6 +102,9 @@ def test_the_output_does_not_depend_on_the_number_of_workers(
     for name in ("a.txt", "a.csv", "a.jsonl", "a.parquet"):
         for bad_rows in ("skip", "error"):
             assert said("2", name, bad_rows) == said("1", name, bad_rows)
+    short = said("2", "a.csv", "skip", whole=False)
+    assert short == said("1", "a.csv", "skip", whole=False)
+    assert any(line.endswith("...") for line in short[1].splitlines())
     broken = said("1", "broken.csv", "skip")[0]
     assert "after row" in broken
     assert said("2", "broken.csv", "skip")[0] == broken  # but more rows came before it
