@@ -8,7 +8,7 @@ from types import TracebackType
 def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Report Ctrl-C in one line while `python -m stages.NAME` imports its modules, before `console.run` does."""
     if issubclass(kind, KeyboardInterrupt):
-        print("interrupted: no result was begun", file=sys.stderr)
+        print("interrupted: nothing was written", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)
 

@@ -32,7 +32,8 @@ def take_labels(settings: Files, units: Sequence[Tokens]) -> tuple[NDArray[np.in
         for value, name in ((1, "positive"), (0, "negative"), (LEFT_OUT, "left out"))
     }
     say("labels: " + "; ".join(f"{name}: {_listed(labels)}" for name, labels in taken.items() if labels))
-    return np.concatenate([np.array([*map(meaning.get, unit.labels)], np.int8)[unit.codes] for unit in units]), taken
+    by_code = [np.array([meaning[label] for label in unit.labels], np.int8) for unit in units]
+    return np.concatenate([values[unit.codes] for values, unit in zip(by_code, units, strict=True)]), taken
 
 
 def _meanings(settings: Files, counts: Mapping[str, int]) -> dict[str, int]:

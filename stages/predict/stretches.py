@@ -16,8 +16,8 @@ from stages.tables.layout import Layout
 
 _STRETCH = 4 << 20
 """Bytes that are predicted at a time, by one process."""
-_WAITING = {True: 32, False: 128}
-"""Stretches whose answers may wait to be printed, with whole texts and without, to bound memory."""
+_WAITING, _WAITING_SHORT = 32, 128
+"""Stretches whose answers may wait to be printed, with whole texts and with short ones, to bound memory."""
 
 
 class _Task(NamedTuple):
@@ -57,8 +57,9 @@ def _in_parallel(models: Path, file: Path, layout: Layout, *, explain: bool, who
         return
     stamp, done = (models / MODEL.name).stat().st_mtime_ns, 0
     tasks = [_Task(models.resolve(), stamp, file.resolve(), layout, each, explain, whole) for each in parts]
-    for start in range(0, len(tasks), _WAITING[whole]):
-        some = tasks[start : start + _WAITING[whole]]
+    waiting = _WAITING if whole else _WAITING_SHORT
+    for start in range(0, len(tasks), waiting):
+        some = tasks[start : start + waiting]
         names = [f"{file}, from {each.stretch.start:,} on" for each in some]
         for found in workers.each(_predict, some, file.stat().st_size, "predict", names, bar=False):
             if isinstance(found, UserError):

@@ -177,7 +177,7 @@ def _delimited(
 ) -> _Values:
     """Yield the rows of a table with `width` columns, without blank lines.
 
-    Python's reader finds more damage than that of pandas, which leaves out a row that it cannot read among the first.
+    pandas is not used here, because it silently skips a row that it cannot read if it is one of the first two.
     """
     rows = csv.reader(text, delimiter=mark, quoting=quoting, skipinitialspace=True, strict=True)
     number = 0
