@@ -6,6 +6,7 @@ Writes  results/history.csv (the hold-out run), results/progress.json (its last 
         models/columns.parquet, models/serving/ (the final network as a model that takes texts)
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 from stages import console, params
@@ -62,4 +63,6 @@ def _final_epochs(settings: Train) -> int:
 
 
 if __name__ == "__main__":
+    # Keras imports these packages if it finds them, which takes as long as a quarter of its own import.
+    sys.modules |= dict.fromkeys(("matplotlib", "sklearn"))  # type: ignore[arg-type]
     console.run(main, __doc__)
