@@ -227,6 +227,7 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple
 
 def render(revision: str, before: Run, after: Run, test: McNemar | None) -> str:
     """Return the page as HTML. Equal arguments give equal text. There is no test if the two have other reviews."""
+    slices = None if before.slices is None or after.slices is None else (before.slices, after.slices)
     return report.template("compare.html.jinja", Path(__file__).parent).render(
         revision=revision,
         sources=[run.metrics["source"] for run in (before, after)],
@@ -235,7 +236,8 @@ def render(revision: str, before: Run, after: Run, test: McNemar | None) -> str:
         level=LEVEL,
         rows=len(after.predictions),
         reviews=changed_reviews(before, after) if test else {},
-        slices=None if before.slices is None or after.slices is None else slice_rows(before.slices, after.slices),
+        slices=slices and slice_rows(*slices),
+        alone=sorted(slices[0].index.symmetric_difference(slices[1].index)) if slices else [],
         params=differing(before.params, after.params),
         colours=report.COLOURS,
         first=report.FIRST,
