@@ -23,7 +23,7 @@ GROWING = "results/history.csv"
 PROGRESS = "results/progress.json"
 """`train` writes this output after each epoch, too. It holds the last one."""
 
-_POLL_SECONDS = 0.0001
+_POLL_SECONDS = 0.001
 _TIMEOUT_SECONDS = 300
 """A run that takes longer counts as hanging."""
 _PYTHON = """#!/bin/sh

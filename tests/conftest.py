@@ -1,5 +1,6 @@
 """Fixtures and functions for several tests: working directory, parameters, random reviews, real data, browser."""
 
+import gc
 import itertools
 import os
 import shutil
@@ -31,6 +32,8 @@ from stages.contracts.features import (
 from stages.contracts.reviews import RAW, Reviews, Source, write_source, write_vocabulary
 from stages.download.corpus import Corpus
 from stages.params import Files, Params
+
+gc.set_threshold(50_000)  # as in the stages
 
 ROOT = Path(__file__).resolve().parent.parent
 UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.getuid() == 0 else []

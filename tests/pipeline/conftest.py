@@ -1,10 +1,12 @@
 """A clone of the repository in which the real `dvc` runs on a small synthetic corpus."""
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +107,48 @@ class Clone:
         return Clone(shutil.copytree(self.folder, folder, symlinks=True))
 
 
+Once = Callable[[str, Callable[[Clone], object]], Clone]
+
+
 @pytest.fixture(scope="session")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def once(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Returns a clone that the first worker of pytest-xdist makes, and that the others wait for. Do not change it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = own if worker_id == "master" else own.parent
+
+    def made(name: str, make: Callable[[Clone], object]) -> Clone:
+        place = folder / name
+        with place.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():
+                make(Clone(place / "multihot"))
+        return Clone(place / "multihot")
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def reproduced(once: Once) -> Clone:
     """A clone in which everything ran once and was committed. Do not change it: `clone` gives a copy."""
-    clone = Clone(tmp_path_factory.mktemp("reproduced") / "multihot")
-    clone.fill()
-    assert clone.repro() == list(STAGES)
-    clone.commit("run")
-    return clone
+
+    def make(clone: Clone) -> None:
+        clone.fill()
+        assert clone.repro() == list(STAGES)
+        clone.commit("run")
+
+    return once("reproduced", make)
+
+
+@pytest.fixture(scope="session")
+def changed(once: Once, reproduced: Clone) -> Clone:
+    """A copy of `reproduced` with the results of other parameters, which are not committed. Do not change it."""
+
+    def make(clone: Clone) -> None:
+        reproduced.copied(clone.folder)
+        clone.set({"train": {"epochs": 1, "seed": 5, "batch_size": 32}})
+        assert clone.repro() == ["train", "evaluate"]
+
+    return once("changed", make)
 
 
 @pytest.fixture

@@ -13,32 +13,31 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from numpy.typing import NDArray
 from playwright.sync_api import Browser
 
+from checks import compare
 from checks.compare import Run, mcnemar, metric_rows
+from stages.console import UserError
 from tests.conftest import quietly_opened
 from tests.evaluate.test_metrics import by_scikit_learn, example
 from tests.pipeline.conftest import Clone
 
 
 @pytest.fixture(scope="module")
-def two_runs(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, pd.DataFrame]:
-    """A clone whose last run differs from the committed one, and the committed predictions."""
-    clone = reproduced.copied(tmp_path_factory.mktemp("compare") / "multihot")
-    before = clone.table("results/predictions.parquet")
-    clone.set({"train": {"epochs": 1, "seed": 5}})
-    clone.repro()
-    return clone, before
+def two_runs(changed: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone whose last run differs from the committed one."""
+    return changed.copied(tmp_path_factory.mktemp("compare") / "multihot")
 
 
 @pytest.fixture(scope="module")
-def page(two_runs: tuple[Clone, pd.DataFrame]) -> Path:
-    clone, _ = two_runs
-    clone.make("compare", "REV=HEAD")
-    return clone.folder / "dvc_plots" / "compare.html"
+def page(two_runs: Clone) -> Path:
+    two_runs.make("compare", "REV=HEAD")
+    return two_runs.folder / "dvc_plots" / "compare.html"
 
 
-def test_the_page_says_what_follows_from_the_two_files_of_predictions(two_runs: tuple[Clone, pd.DataFrame]) -> None:
-    clone, before = two_runs
-    after = clone.table("results/predictions.parquet")
+def test_the_page_says_what_follows_from_the_two_files_of_predictions(
+    two_runs: Clone, reproduced: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = two_runs
+    before, after = (each.table("results/predictions.parquet") for each in (reproduced, clone))
     printed = clone.make("compare", "REV=HEAD").stdout
     text = clone.read("dvc_plots/compare.html")
     right = [(run["probability"] > 0.5) == (run["label"] == 1) for run in (before, after)]
@@ -69,24 +68,29 @@ def test_the_page_says_what_follows_from_the_two_files_of_predictions(two_runs: 
         assert f"train.<wbr>{key}<wbr></code></th><td><bdi>{old}</bdi></td><td><bdi>{new}</bdi></td>" in text
     for name in pd.read_csv(clone.folder / "results" / "slices.csv")["slice"]:
         assert name in text
-    clone.make("compare", "REV=HEAD")
+    monkeypatch.chdir(clone.folder)
+    compare.main("HEAD")
     assert clone.read("dvc_plots/compare.html") == text
 
 
-def test_what_cannot_be_compared_is_said_in_a_line(clone: Clone) -> None:
-    clone.set({"data": {"synthetic": {"seed": 2}}})
-    clone.repro()
-    assert "HEAD has other test reviews" in clone.make("compare", "REV=HEAD").stdout
+def test_what_cannot_be_compared_is_said_in_a_line(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(clone.folder)
+    predictions = clone.folder / "results" / "predictions.parquet"
+    others = pd.read_parquet(predictions).assign(label=lambda each: 1 - each["label"])
+    predictions.unlink()  # it may be a link into the cache
+    others.to_parquet(predictions)
+    compare.main("HEAD")
+    assert "HEAD has other test reviews" in capsys.readouterr().out
     shutil.rmtree(clone.folder / ".dvc" / "cache")
     for revision, message in (("HEAD", "predictions.parquet of HEAD is not in DVC's cache"), ("none", "none")):
-        done = clone.make("compare", f"REV={revision}", check=False)
-        assert done.returncode != 0
-        first, *make = done.stderr.splitlines()
-        assert first.startswith("error: ")
-        assert message in first
-        assert len(make) == 1
+        with pytest.raises(UserError, match=rf"^[^\n]*{message}[^\n]*$"):
+            compare.main(revision)
     shutil.rmtree(clone.folder / "results")
-    assert "results/metrics.json is missing" in clone.make("compare", "REV=HEAD", check=False).stderr
+    done = clone.make("compare", "REV=HEAD", check=False)
+    assert done.returncode != 0
+    assert done.stderr.startswith("error: results/metrics.json is missing")
 
 
 def test_without_changed_answers_there_is_no_difference() -> None:

@@ -10,8 +10,12 @@ import pytest
 
 from stages.contracts.features import read_columns
 from stages.contracts.model import MODEL
+from stages.download import __main__ as download
+from stages.evaluate import __main__ as evaluate
 from stages.evaluate.results import PREDICTIONS
-from tests.conftest import all_features, run_stage, write_params
+from stages.train import __main__ as train
+from stages.vectorize import __main__ as vectorize
+from tests.conftest import all_features, write_params
 
 SCRIPTS = {"Chinese": "电影故事演员导演音乐真的", "Thai": "กขคงจฉชซ"}
 """Characters of each script."""
@@ -41,8 +45,8 @@ def test_two_characters_are_an_n_gram_and_keras_alone_reads_the_model(folder: Pa
     write_params(folder, CHANGES)
     with (folder / "reviews.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("text", "label"), *corpus(SCRIPTS[script])])
-    for stage in ("download", "vectorize", "train", "evaluate"):
-        run_stage(stage, folder)
+    for stage in (download, vectorize, train, evaluate):
+        stage.main()
 
     first, then = list(dict.fromkeys(SCRIPTS[script]))[:2]
     assert {f"{first} {then}", f"{then} {first}"} <= set(read_columns().words)

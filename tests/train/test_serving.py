@@ -157,32 +157,3 @@ def test_the_files_depend_only_on_the_network(settings: Train, tmp_path: Path) -
     for content in written[0].values():
         for trace in (str(tmp_path), str(ROOT), sys.prefix, "serving.py"):
             assert trace.encode() not in content
-
-
-READ = """
-import sys
-sys.modules["stages"] = None  # as if it were not installed
-import tensorflow as tf
-model = tf.saved_model.load("moved")
-answer = model.signatures["serving_default"]
-print(answer.structured_input_signature[1]["text"].shape, answer.structured_outputs["probability"].shape)
-print(*answer(text=tf.constant(["A grand film!", "Ángela"]))["probability"].numpy().tolist())
-"""
-
-
-def test_tensorflow_loads_it_without_this_project_or_warnings(settings: Train, tmp_path: Path) -> None:
-    model = network.build(len(WORDS), settings)
-    write_serving(serving.saved_model(model, Columns(WORDS, "keras")))
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    SERVING.rename(elsewhere / "moved")
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", READ], cwd=elsewhere, check=True, capture_output=True, text=True, env=environment
-    )
-    shapes, probabilities = done.stdout.splitlines()
-    assert shapes == "(None,) (None,)"
-    expected = model.predict(dense([["a", "grand", "film"], ["Ángela"]]), verbose=0)[:, 0]
-    np.testing.assert_allclose([float(value) for value in probabilities.split()], expected, atol=1e-6)
-    assert "warning:tensorflow" not in done.stderr.lower()
-    assert "fingerprint" not in done.stderr.lower()
