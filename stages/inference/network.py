@@ -77,10 +77,7 @@ class Network:
         if not self.unit_length:
             return np.zeros(rows.shape[0])
         row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-        squares: NDArray[np.float64] = np.bincount(row, rows.data.astype(np.float64) ** 2, rows.shape[0]).astype(
-            np.float64
-        )
-        return squares
+        return np.bincount(row, rows.data.astype(np.float64) ** 2, rows.shape[0]).astype(np.float64)
 
     def scale(self, sums: Units, squares: NDArray[np.float64]) -> Units:
         """Return the products with the first kernel as if a `UnitNormalization` layer had scaled the rows before.

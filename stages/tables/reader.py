@@ -29,7 +29,7 @@ from stages.console import UserError, one_line
 from stages.encoding.tokenizers import LONGEST
 from stages.tables.addresses import opened
 from stages.tables.layout import Layout
-from stages.tables.rows import EXTRA, Row, check, not_decoded
+from stages.tables.rows import EXTRA, Row, check, not_decoded, starts_of_lines
 
 _ROWS, _PARQUET_ROWS = 1000, 4
 """Rows that are read at a time: few of Parquet, where a small file may hold a long text many times."""
@@ -140,7 +140,7 @@ def _values(path: Path, content: BinaryIO, layout: Layout, stretch: Stretch | No
     if stretch:
         content.seek(stretch.start)
         text = io.TextIOWrapper(io.BytesIO(content.read(stretch.stop - stretch.start)), text.encoding, newline="")
-    lines = iter(lambda: text.readline(LONGEST + _LABEL), "")  # a piece of a longer line is too long for a review, too
+    lines = starts_of_lines(text, LONGEST + _LABEL)  # the start of a longer line is too long for a review, too
     first = head.lstrip()
     if first.startswith("__label__"):
         layout.refuse_slices(path)

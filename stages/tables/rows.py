@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple, cast
+from typing import IO, AnyStr, BinaryIO, NamedTuple, cast
 
 from stages.console import UserError, one_line
 from stages.encoding.tokenizers import LONGEST
 
 BLANK = "its text is blank, missing or no text"
 """The problem of a row without a text."""
+_BYTES = 4 * LONGEST + 16
+"""Bytes of a line that are read, more than the longest review can have."""
 EXTRA = object()
 """Stands for the values of a row with more values than there are columns."""
 
@@ -70,14 +72,22 @@ def lines(name: str, file: BinaryIO) -> Iterator[Row]:
         UserError: the file is not UTF-8, or empty.
     """
     number = 0
-    for number, line in enumerate(iter(lambda: file.readline(4 * LONGEST + 16), b""), 1):
+    for number, line in enumerate(starts_of_lines(file, _BYTES), 1):
         try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8", "strict" if len(line) < _BYTES else "replace")
         except UnicodeDecodeError as error:
             raise not_decoded(f"{name}, line {number}", error, "the encoding") from None
         yield check(name, number, text)
     if not number:
         raise UserError(f"{name} is empty; expected a review a line")
+
+
+def starts_of_lines(file: IO[AnyStr], most: int) -> Iterator[AnyStr]:
+    """Yield at most so many characters of each line of a text file, or bytes of a binary file."""
+    while line := file.readline(most):
+        yield line
+        while len(line) == most and line[-1:] not in ("\n", b"\n"):
+            line = file.readline(most)
 
 
 def not_decoded(file: object, error: UnicodeError, setting: str) -> UserError:

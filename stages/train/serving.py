@@ -45,9 +45,7 @@ def saved_model(network: keras.Sequential, columns: Columns) -> SavedModel:
         content.signature_def[_INIT].outputs[_INIT].name = _fill(table, columns).name
     content.graph_def.CopyFrom(probability.graph.as_graph_def())
     for node in content.graph_def.node:
-        node.attr.pop(
-            "_gradient_op_type", None
-        )  # only used in training, and its number depends on what the process did before
+        node.attr.pop("_gradient_op_type", None)  # of training; its number depends on what the process did before
     return saved
 
 

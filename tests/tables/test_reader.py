@@ -287,4 +287,9 @@ def test_plain_lines_are_texts() -> None:
         list(lines("some", io.BytesIO()))
     with pytest.raises(UserError, match=r"^some.*utf-8"):
         list(lines("some", io.BytesIO(b"caf\xe9")))
-    assert "1,000,000" in next(lines("some", io.BytesIO(b"x" * 3_000_000))).problem
+    long = ["x" * 1_000_300, "é" * 5_000_000, "short", "y" * 4_000_016]
+    Path("a.txt").write_text("\n".join(long))
+    with Path("a.txt").open("rb") as file:
+        for rows in (read(name="a.txt", parts=("text",)), list(lines("a.txt", file))):
+            assert ["1,000,000" in row.problem for row in rows] == [True, True, False, True]
+            assert [row.text for row in rows] == ["", "", "short", ""]
