@@ -93,6 +93,18 @@ def check() -> None:
         raise UserError(f"{min(different)} changed while {_running.name} ran: run `dvc repro` again")
 
 
+def require_listed(path: Path) -> None:
+    """Check that dvc.yaml lists a file that the running stage reads, among its dependencies or its outputs.
+
+    Raises:
+        UserError: It does not. So DVC would not run the stage again when the file changes.
+    """
+    if _running and not any(path.is_relative_to(listed) for listed in (*_running.deps, *_running.outputs)):
+        from stages.console import UserError
+
+        raise UserError(f"dvc.yaml: {_running.name} reads {path}, which is not among its deps: add it there")
+
+
 def finish() -> None:
     """Compare the dependencies a last time, and end the process with exit code 0. Other programs go on.
 

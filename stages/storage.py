@@ -74,8 +74,10 @@ def checked_read(path: Path, stage: str, damage: tuple[type[Exception], ...] = D
         damage: What the block raises for a damaged file.
 
     Raises:
-        UserError: The file is missing, unreadable, damaged, or too large for memory.
+        UserError: The file is missing, unreadable, damaged, too large for memory, or dvc.yaml does not list it as a
+            dependency of the running stage.
     """
+    dependencies.require_listed(path)
     remedy = f"restore it with `dvc repro` or, if that does not help, `dvc repro --force --single-item {stage}`"
     try:
         yield

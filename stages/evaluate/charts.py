@@ -69,6 +69,8 @@ def of_slices(slices: pd.DataFrame, accuracy: float) -> Chart:
     shown = charted.head(_SLICES)
     which = f"the {len(shown)} worst of {len(charted)}" if len(shown) < len(charted) else f"all {len(charted)}"
     names = [f"{name[:28]} ({rows:,})" for name, rows in zip(shown["slice"], shown["rows"], strict=True)]
+    # The interval of a slice with few rows may be so wide that the others could not be told apart: it is cut off.
+    in_view = pd.concat([shown["accuracy"], *(shown[end][shown["enough_rows"] == 1] for end in ("low", "high"))])
 
     def draw(axes: Axes) -> None:
         axes.axvline(accuracy, color=GREY, linestyle=":")
@@ -79,14 +81,15 @@ def of_slices(slices: pd.DataFrame, accuracy: float) -> Chart:
         # A name may hold a dollar sign, which would otherwise start a formula.
         axes.set_yticks(shown.index, names, parse_math=False, fontsize=10)
         axes.set(xlabel="Accuracy (dotted: all reviews)", ylim=(len(shown) - 0.5, -0.5))
+        axes.set_xlim(in_view.min() - 0.01, in_view.max() + 0.01)
 
     worst = shown.iloc[0]
     return Chart(
         "slices",
         f"Accuracy by slice: {which}",
-        f"Accuracy of {which} slices of the test split, with 95 % intervals; the grey ones have few rows. It is lowest "
-        f"for {worst['slice']}: {worst['accuracy']:.3f} of {worst['rows']:,} reviews. On all test reviews it is "
-        f"{accuracy:.3f}. Slices by confidence are only in the table.",
+        f"Accuracy of {which} slices of the test split, with 95 % intervals; the grey ones have few rows, and may be "
+        f"cut off. It is lowest for {worst['slice']}: {worst['accuracy']:.3f} of {worst['rows']:,} reviews. On all "
+        f"test reviews it is {accuracy:.3f}. Slices by confidence are only in the table.",
         slices.assign(enough_rows=slices["enough_rows"].map({1: "yes", 0: "no"})),
         draw,
         left=2.8,

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from sklearn import metrics as sklearn_metrics
 
@@ -97,6 +98,14 @@ def test_descriptions_say_what_is_in_the_tables() -> None:
     assert "confidence" not in figures.svg(chart)
     assert "confidence: 0.5 to 0.6" in chart.table["slice"].tolist()
     assert "lowest in epoch 3" in charts.of_run(HISTORY)[0].description
+
+
+def test_all_slices_are_in_view_and_intervals_of_few_rows_do_not_widen_it() -> None:
+    axes = Figure().subplots()
+    charts.of_slices(SLICES, 0.8).draw(axes)
+    low, high = axes.get_xlim()
+    assert 0.5 < low < 0.68
+    assert 0.9 < high < 0.98
 
 
 def test_pictures_are_reproducible_and_of_one_size() -> None:

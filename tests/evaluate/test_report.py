@@ -152,6 +152,11 @@ def test_the_parameters_are_folded() -> None:
     assert "params.yaml: train" not in before
 
 
+def test_n_grams_are_phrases() -> None:
+    assert "Word or phrase" not in page()
+    assert "Word or phrase" in page("not bad")
+
+
 def test_the_same_input_gives_the_same_bytes() -> None:
     assert page() == page()
 

@@ -64,6 +64,18 @@ def test_an_undeclared_or_unused_dependency_is_reported(
     assert all(line.startswith(f"{stage}: ") for line in found)
 
 
+@pytest.mark.parametrize(("stage", "file"), [("vectorize", "data/raw"), ("evaluate", "results/history.csv")])
+def test_a_stage_that_reads_a_file_that_is_not_listed_ends_with_an_error(clone: Clone, stage: str, file: str) -> None:
+    path, yaml = clone.folder / "dvc.yaml", YAML()
+    pipeline = yaml.load(path)
+    pipeline["stages"][stage]["deps"].remove(file)
+    yaml.dump(pipeline, path)
+    done = clone.run(sys.executable, "-m", f"stages.{stage}", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: dvc.yaml: {stage} reads {file}")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_an_unused_parameter_is_reported(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "stages", tmp_path / "stages")
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
