@@ -79,13 +79,9 @@ def main(
     # Imports take time, so they come after the checks of the arguments.
     from tqdm import tqdm
 
-    from stages.contracts.features import read_columns
-    from stages.contracts.model import MODEL_COLUMNS
-    from stages.encoding.tokenizers import TOKENIZERS
-    from stages.predict import model, show
+    from stages.predict import model
     from stages.tables.rows import check, lines
 
-    tokenizer = TOKENIZERS[read_columns(models / MODEL_COLUMNS.name).tokenizer]
     rows: Iterable[Row]
     if file and file != _STANDARD_INPUT:
         from stages.predict import stretches
@@ -100,15 +96,25 @@ def main(
         else:
             rows = lines("standard input", sys.stdin.buffer)
         answers = model.read_model(models).answers(rows, explain=explain)
+    # On a terminal, the lines themselves show the progress.
+    bar = tqdm(answers, unit=" reviews", disable=True if texts or sys.stdout.isatty() else None)
+    _print(_usable(bar, bad_rows, are_lines=not texts and not is_table), models, json=json)
+
+
+def _print(answers: "Iterable[Answer]", models: Path, *, json: bool) -> None:
+    """Print a line for each prediction, and warn of reviews without a known word."""
+    from stages.contracts.features import read_columns
+    from stages.contracts.model import MODEL_COLUMNS
+    from stages.encoding.tokenizers import TOKENIZERS
+    from stages.predict import show
+
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not support all characters
-    terminal = sys.stdout.isatty()
-    colour = terminal and not os.environ.get("NO_COLOR")
+    tokenizer = TOKENIZERS[read_columns(models / MODEL_COLUMNS.name).tokenizer]
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     line = show.as_json if json else partial(show.for_people, tokenizer=tokenizer, colour=colour)
-    # On a terminal, the lines themselves show the progress.
-    bar = tqdm(answers, unit=" reviews", disable=True if texts or terminal else None)
     unknown = 0
-    for answer in _usable(bar, bad_rows, are_lines=not texts and not is_table):
+    for answer in answers:
         print(line(answer))
         unknown += not answer.known
         if not answer.known and unknown <= _NAMED:
