@@ -69,7 +69,7 @@ bench-scale: install  ## Time 25,000 to 1.6 million reviews: benchmarks/scale.md
 bench-predict: install  ## Time stages.predict on 10,000 and 100,000 reviews: benchmarks/predict.md
 	@$(BIN)/python -m benchmarks.predict
 
-bench-read: install  ## Time `download` and `predict` on own reviews, on one core and on all: benchmarks/workers.md
+bench-read: install  ## Time `download` and `predict` on a file of reviews, on one core and on all: benchmarks/workers.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --group bench
 	@$(BIN)/python -m benchmarks.workers
@@ -115,4 +115,4 @@ lock: install  ## Update requirements.lock from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --group dev pyproject.toml -o requirements.lock
 
-ci: lint test-all verify  ## Run everything that CI checks
+ci: lint test-all verify  ## Run what CI runs for each push

@@ -1,1 +1,1 @@
-"""The notebook, its peers and this project, side by side: `make bench`, `make bench-scale`."""
+"""Benchmarks: `make bench`, `bench-predict`, `bench-read`, `bench-scale` and `ladder`. See docs/performance.md."""

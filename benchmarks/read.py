@@ -1,7 +1,8 @@
 """How long `download` takes for your own reviews in one large CSV, and its peak memory.
 
 `python -m benchmarks.read --rows 1000000` writes reviews of 240 words to a temporary folder (1.6 GB for a million), and
-reads them. `--before COMMIT` reads the same file with the code of that commit, too, in turns: is it slower now?
+reads them. `--before COMMIT` reads the same file with the code of that commit, too, in turns, to show whether it has
+become slower.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Measure what workers save, and tokens that are kept: `make bench-read` writes workers.md.
+"""Measure how much time worker processes and kept tokens save: `make bench-read` writes workers.md.
 
 It writes a CSV of reviews of 240 words, whole and in 20 files, to a temporary folder: 3.5 kB a review, and as much
 again for what is kept. Each round runs everything once, one after the other. `predict` uses the model in models/, and
@@ -117,12 +117,12 @@ def page(machine: str, rows: int, rounds: int, seconds: Mapping[str, list[float]
         if seconds.get(name) and seconds.get(other)
     ]
     return "\n".join([
-        "# Own reviews on all cores\n\n`make bench-read` wrote this page.\n",
+        "# Your own reviews on all cores\n\n`make bench-read` wrote this page.\n",
         f"{machine}\n",
         f"`download` and `predict --file` on a CSV of {rows:,} reviews of {read.WORDS} words.\n",
         table.markdown(pd.DataFrame(runs, columns=["", "seconds", "peak MB of a process"])),
         table.markdown(pd.DataFrame(ratios, columns=["ratio", "within a round"])),
-        '"kept" means that the tokens of all units are in the cache folder. `CountVectorizer` reads the file with\n'
+        '"kept" means that the tokens of all parts are in the cache folder. `CountVectorizer` reads the file with\n'
         "pandas and takes the 10,000 most frequent words. fastText's time is that of its call, on one core, for\n"
         f"texts in memory. Rounds: {rounds}. Each cell is the median (range), and the memory is the maximum.\n",
     ])  # fmt: skip

@@ -1,1 +1,1 @@
-"""Checks of the whole project: reproducibility, repair after kills, caching, and undeclared dependencies."""
+"""Checks of the whole project, such as `verify`, `kills` and `declared`, and programs that `make` runs beside it."""

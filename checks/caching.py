@@ -55,7 +55,8 @@ When you undo a change, `dvc repro` restores all results from the cache and runs
 A module that cannot change an output, such as `stages/console.py`, is not a dependency. `checks/declared.py` lists
 these modules with the reasons, and checks that dvc.yaml names all others.
 
-`make caching` runs `dvc repro` once for each row and writes this page.
+`make caching` writes this page. It changes each parameter and adds a comment to each module, one at a time, and notes
+which stages run. A real change in a module also runs the later stages, if it changes the outputs.
 
 """
 

@@ -250,14 +250,14 @@ def main(revision: str) -> None:
     test = mcnemar(before.answers.right, after.answers.right) if same_reviews(before, after) else None
     write_page(PAGE, render(revision, before, after, test))
     if test:
-        verdict = "a difference" if test.p_value < LEVEL else "no difference that chance does not explain"
+        verdict = "a difference" if test.p_value < LEVEL else "the difference may be chance"
         console.say(
-            f"since {revision}: {test.fixed:,} answers fixed, {test.broken:,} broken; McNemar's p-value "
-            f"{test.p_value:.2g}: {verdict}"
+            f"since {revision}: {test.fixed:,} answers are right only now, {test.broken:,} were right only before; "
+            f"McNemar's p-value {test.p_value:.2g}: {verdict}"
         )
         console.say("This compares two trained networks. Two that differ only in train.seed may differ, too.")
     else:
-        console.say(f"{revision} has other test reviews: its answers are not compared one by one")
+        console.say(f"{revision} has different test reviews: its answers are not compared one by one")
     console.say(f"-> {PAGE.resolve().as_uri()}")
 
 

@@ -8,8 +8,9 @@ modules of the stage.
 """
 
 import ast
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -32,18 +33,19 @@ as well."""
 def problems(root: Path) -> list[str]:
     """Return the problems of the project in `root`, one line each."""
     stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
-    found = []
+    found, read = [], dict[str, set[str]]()
     for name, stage in stages.items():
         listed, imported = _listed(root, stage.get("deps", [])), _imported(root, name)
         found += [f"{name}: imports {path}, which is not among its deps" for path in sorted(imported - listed)]
         found += [f"{name}: lists {path} among its deps, but does not import it" for path in sorted(listed - imported)]
         others = tuple(f"stages/{other}/" for other in stages if other != name)
         found += [f"{name}: imports {path}, of another stage" for path in sorted(imported) if path.startswith(others)]
-        listed, read = set(stage.get("params", [])), _read(root, name)
-        found += [f"{name}: reads the parameters {section}, which are not listed" for section in sorted(read - listed)]
-        found += [f"{name}: lists the parameters {section}, but reads none" for section in sorted(listed - read)]
-        found += [f"{name}: no module reads the parameter {key}" for key in _idle(root, name, read)]
-    return found
+        listed, read[name] = set(stage.get("params", [])), _read(root, name)
+        missing, unused = sorted(read[name] - listed), sorted(listed - read[name])
+        found += [f"{name}: reads the section {section} of params.yaml, which is not listed" for section in missing]
+        found += [f"{name}: lists the parameters {key}, but does not read such a section" for key in unused]
+    unread = [f"params.yaml: no stage reads {key}" for key in _unused(root, read)]
+    return [*(f"dvc.yaml: {problem}" for problem in found), *unread]
 
 
 def _listed(root: Path, deps: list[str]) -> set[str]:
@@ -100,20 +102,32 @@ def _read(root: Path, stage: str) -> set[str]:
     """Return the sections of params.yaml that the modules of a stage read."""
     sections: set[str] = set()
     for path in (root / "stages" / stage).glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "params.load()":
-                sections |= {node.attr} if node.attr in Params.model_fields else set(Params.model_fields)
+        named = set(re.findall(r"params\.load\(\)(?:\.(\w+))?", path.read_text(encoding="utf-8")))
+        sections |= named if named <= Params.model_fields.keys() else set(Params.model_fields)
     return sections
 
 
-def _idle(root: Path, stage: str, sections: set[str]) -> Iterator[str]:
-    """Yield the parameters of the given sections that no module of the stage uses as an attribute."""
-    if sections == set(Params.model_fields):  # the report shows all of them
-        return
-    sources = [ast.parse(path.read_text(encoding="utf-8")) for path in (root / "stages" / stage).glob("*.py")]
-    attributes = {node.attr for source in sources for node in ast.walk(source) if isinstance(node, ast.Attribute)}
-    for section in sorted(sections):
-        yield from (key for key in _keys(Params, section) if key.rpartition(".")[2] not in attributes)
+def _unused(root: Path, read: Mapping[str, set[str]]) -> Iterator[str]:
+    """Yield the parameters that no stage uses as an attribute, given the sections that each stage reads.
+
+    `evaluate` reads all sections, because the report shows them. It uses a parameter if it names its whole key.
+    """
+    used = {stage: set(_attributes(root / "stages" / stage)) for stage in read}
+    for section in Params.model_fields:
+        every = set(Params.model_fields)
+        readers = {stage: sections == every for stage, sections in read.items() if section in sections}
+        for key in _keys(Params, section):
+            ends = {stage: key if reads_all else key.rpartition(".")[2] for stage, reads_all in readers.items()}
+            if not any(text.endswith(f".{end}") for stage, end in ends.items() for text in used[stage]):
+                yield key
+
+
+def _attributes(folder: Path) -> Iterator[str]:
+    """Yield the attributes in the modules of a folder, such as `settings.files.seed`."""
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                yield ast.unparse(node)
 
 
 def _keys(model: type[BaseModel], name: str, prefix: str = "") -> Iterator[str]:
@@ -129,7 +143,7 @@ def _keys(model: type[BaseModel], name: str, prefix: str = "") -> Iterator[str]:
 def main() -> None:
     """Check the project in the working directory."""
     found = problems(Path.cwd())
-    sys.exit("\n".join(f"dvc.yaml: {problem}" for problem in found) or 0)
+    sys.exit("\n".join(found) or 0)
 
 
 if __name__ == "__main__":

@@ -196,7 +196,7 @@ def summary(outcomes: Sequence[Outcome]) -> tuple[str, bool]:
     lines += [
         "",
         f"{len(done)} kills, {writing} of them during writing; {len(outcomes) - len(done)} more came too late twice",
-        f"{repaired.total()} repaired to the identical dvc.lock; {unclean} unclean exits",
+        f"{repaired.total()} repaired to identical files; {unclean} unclean exits",
     ]
     return "\n".join(lines), not unclean and not any(outcome.damage for outcome in outcomes)
 

@@ -88,7 +88,7 @@ def prepare(model: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    """Try each version that is named, or the oldest that the project supports."""
+    """Try each version that is named, or the oldest that can load the model."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         models = [folder / MODEL, *([MODEL.resolve()] if MODEL.exists() else [])]

@@ -97,7 +97,7 @@ def require_listed(path: Path) -> None:
     """Check that dvc.yaml lists a file that the running stage reads, among its dependencies or its outputs.
 
     Raises:
-        UserError: It does not. So DVC would not run the stage again when the file changes.
+        UserError: dvc.yaml does not list the file, so DVC would not run the stage again when the file changes.
     """
     if _running and not any(path.is_relative_to(listed) for listed in (*_running.deps, *_running.outputs)):
         from stages.console import UserError
@@ -141,7 +141,10 @@ def _files(deps: list[str]) -> _Files:
 
 
 def _files_at(address: str) -> _Files:
-    """Return the files below an address. There are none if it cannot be read: the stage says why, if it reads them."""
+    """Return the state of each file below an address.
+
+    If the address cannot be read, there are none. If the stage reads its files, the stage then reports the error.
+    """
     try:
         from upath import UPath
 

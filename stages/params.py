@@ -58,7 +58,7 @@ class Files(_Section):
 
     folder: Annotated[
         str,
-        Field(pattern="^[^~]", description="a folder's path, written out since DVC does not expand ~, or its address"),
+        Field(pattern="^[^~]", description="a folder's path, without ~, or an address such as s3://bucket/reviews"),
     ]
     train: Annotated[
         _FileNames,
@@ -66,7 +66,7 @@ class Files(_Section):
     ]
     test: Annotated[
         _FileNames | None,
-        Field(description="the same as for train, or null: test_share of the rows of train are tested on"),
+        Field(description="the same as for train, or null: a random share (test_share) of the rows of train"),
     ]
     text: Annotated[
         str | None, Field(description="the name of the text's column, or null: the one called text, review or sentence")
@@ -81,12 +81,12 @@ class Files(_Section):
     positive: Annotated[
         _Labels | None,
         Field(
-            description="the label that counts as positive, a list of such labels, or null: 0 and 1, neg and pos, "
-            "negative and positive, false and true are understood"
+            description="a label, a list of labels, or null if the labels are 0 and 1, neg and pos, "
+            "negative and positive, or false and true"
         ),
     ]
     negative: Annotated[
-        _Labels | None, Field(description="the same for negative, or null: the one label that is not positive")
+        _Labels | None, Field(description="a label, a list of labels, or null: the only label that is not positive")
     ]
     slices: Annotated[
         list[Annotated[str, Field(min_length=1)]],
@@ -190,7 +190,8 @@ def load() -> Params:
     The whole file is checked in each stage, so that you learn of a mistake in `train` before `download` has run.
 
     Raises:
-        UserError: The file is missing or no valid YAML, or a parameter is unknown, missing, or not allowed.
+        UserError: The file is missing or not valid YAML, or a parameter is unknown, missing, or has a value that is not
+            allowed.
     """
     global _loaded
     _loaded = _read()
@@ -202,16 +203,16 @@ def load() -> Params:
 
 
 def holdout_that_fits(rows: int) -> int | None:
-    """Return a value for `train.holdout_rows` that fits so many training rows, or None if the value in use does.
+    """Return None if `train.holdout_rows` is smaller than this number of training rows, otherwise a value that is.
 
-    `download` says it, so that you need not wait for `train` to learn it. No output depends on what it says, so that
-    `train.holdout_rows` is no parameter of `download`.
+    `download` prints the value in a warning, so that you learn of the problem before `train` runs. No output of
+    `download` depends on it, so `train.holdout_rows` is not a parameter of `download` in dvc.yaml.
     """
     return None if _value(_loaded, "train.holdout_rows") < rows else max(1, rows * 2 // 5)
 
 
 def changed(keys: Iterable[str]) -> bool:
-    """Return whether a parameter or a section, given by its dotted key, has another value than `load` has read."""
+    """Return whether any of these parameters or sections (dotted keys) has changed since `load` read params.yaml."""
     return any(value(key) != _value(_loaded, key) for key in keys)
 
 

@@ -1,6 +1,6 @@
 """Run independent tasks on all cores or, if there is one, on a Dask cluster. The results do not depend on where.
 
-MULTIHOT_WORKERS is the number of processes, by default that of the cores; 1 runs all in this process. With
+MULTIHOT_WORKERS is the number of processes, by default the number of cores; 1 runs all tasks in this process. With
 DASK_SCHEDULER_ADDRESS the tasks run on the workers of that cluster (docs/scale.md).
 """
 
@@ -57,7 +57,8 @@ def each(
         bar: whether to show the progress bar.
 
     Raises:
-        UserError: a worker was killed, twice; or the cluster is not there.
+        UserError: a worker ended before its task was done, twice; or no scheduler answers; or Dask is not installed;
+            or MULTIHOT_WORKERS is not a whole number from 1.
     """
     from tqdm import tqdm
 
@@ -95,7 +96,7 @@ def is_parallel(size: int) -> bool:
 
 
 def _processes() -> int:
-    """Return the number of processes on this machine."""
+    """Return the number of processes to use: MULTIHOT_WORKERS, or the number of cores."""
     text = os.environ.get("MULTIHOT_WORKERS")
     if text and not (text.isdecimal() and int(text) > 0):
         raise UserError(f"MULTIHOT_WORKERS is {text!r}; expected a whole number from 1")
@@ -112,9 +113,9 @@ _started = False
 
 @contextmanager
 def _engine() -> Iterator[Any]:
-    """Yield joblib's `Parallel` for a cluster or for processes, which later calls use again.
+    """Yield joblib's `Parallel`, which runs tasks on the Dask cluster or in processes of this machine.
 
-    They end with this process, or when the block raises.
+    Later calls use the same processes again. The processes end when this process ends, or when the block raises.
     """
     import joblib
 
@@ -184,7 +185,7 @@ def _watch(parent: int) -> None:
 
 
 def _lost() -> tuple[type[BaseException], ...]:
-    """What is raised when a worker has ended before its task."""
+    """Return the exceptions which mean that a worker or the scheduler ended before a task was done."""
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     if not os.environ.get("DASK_SCHEDULER_ADDRESS"):

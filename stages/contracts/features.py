@@ -58,8 +58,9 @@ def feature_parts(split: str) -> list[Path]:
 
 @lru_cache(maxsize=1)
 def read_part(path: Path) -> Features:
-    """Read a part. The last part stays in memory, so that a split with one part is read only once."""
-    with checked_read(path, "vectorize", _BAD_NPZ), checked_zip(path):  # or NumPy takes any bytes for a pickle
+    """Read a part. The part that was read last stays in memory, so a split with one part is read only once."""
+    # `checked_zip` comes first, because NumPy would take a file that is not a zip file for a pickle.
+    with checked_read(path, "vectorize", _BAD_NPZ), checked_zip(path):
         matrix = scipy.sparse.load_npz(path)
     with checked_read(path, "vectorize"):
         require(isinstance(matrix, scipy.sparse.csr_matrix) and matrix.dtype == np.float32, "a float32 CSR matrix")
@@ -94,7 +95,7 @@ class Columns:
     """The tokenizer that splits a text into words."""
 
     @property
-    def singles(self) -> int:
+    def num_word_columns(self) -> int:
         """The number of columns before the first n-gram."""
         return bisect_left(self.words, True, key=lambda text: " " in text)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "test")
 RAW = Path("data/raw")
 PART_ROWS = 25_000
-"""Rows of a part, but for the last part of a split."""
+"""The number of rows in each part except the last part of a split."""
 
 _REVIEWS = pa.schema([("tokens", pa.list_(pa.int32())), ("label", pa.uint8())])
 _VOCABULARY = pa.schema([("word", pa.string()), ("count", pa.int64())])
@@ -130,7 +130,7 @@ def read_review_part(path: Path, rows: int) -> Iterator[Reviews]:
 
 
 def _parts(split: str) -> list[Path]:
-    """Return the paths of the parts of a split, in order. There is at least one, or it is missing."""
+    """Return the paths of the parts of a split in order, or the path of the first part if no part exists."""
     return sorted((RAW / split).glob("part-*.parquet")) or [RAW / split / "part-00000.parquet"]
 
 

@@ -66,7 +66,7 @@ def load(tokenizer: TokenizerName) -> Corpus:
     else:
         (path,) = fetch.find("aclimdb", FILES, [ADDRESS])
     reviews = list(tqdm((read_folder if path.is_dir() else read)(path), "reading", unit=" reviews", disable=None))
-    units = [_Stretch(path, start, reviews[start : start + _ROWS]) for start in range(0, len(reviews), _ROWS)]
+    units = [_ArchiveUnit(path, start, reviews[start : start + _ROWS]) for start in range(0, len(reviews), _ROWS)]
     # Reading takes half of the time, and this process does it: with `keras`, other processes save less than they take.
     size = sum(len(review.text) for review in reviews) if tokenizer == "unicode" else 0
     tokenized = workers.run(tokens.tokenize, tokens.tasks(units, tokenizer), size, "tokenizing", units)
@@ -80,7 +80,7 @@ def load(tokenizer: TokenizerName) -> Corpus:
 
 
 @dataclass(frozen=True)
-class _Stretch:
+class _ArchiveUnit:
     """Some reviews that follow each other in the archive."""
 
     path: Path
@@ -114,7 +114,9 @@ def _rows(
 
 def _unpacked() -> Path | None:
     """The folder `aclImdb` with its train/ and test/, if ACLIMDB_MIRROR names it or the folder around it."""
-    place = Path(os.environ.get("ACLIMDB_MIRROR") or "nowhere").expanduser()
+    if not os.environ.get("ACLIMDB_MIRROR"):
+        return None
+    place = Path(os.environ["ACLIMDB_MIRROR"]).expanduser()
     return next((each for each in (place, place / "aclImdb") if (each / "train" / "pos").is_dir()), None)
 
 

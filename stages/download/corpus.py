@@ -34,7 +34,7 @@ class Corpus:
     size: int = 0
     """The bytes that it takes to make the parts, which decide whether other processes are worth it."""
     scratch: object = None
-    """Removes files that the parts read when nothing needs them any more."""
+    """The temporary folder that the parts read. It is removed when nothing refers to this object any more."""
 
     def reviews(self, split: str) -> Iterator[Reviews]:
         """Yield the reviews of a split in batches."""

@@ -37,8 +37,8 @@ class _Unit(NamedTuple):
 
     tokens: Path
     words: Path
-    """An npy file with the position of each of its words among all. `_RANKS` beside it has the rank of each of those,
-    0 for a word that is not in the training split."""
+    """An npy file: for each word of the unit, its position among the different words of all units. The file `_RANKS` in
+    the same folder has the rank of each of these, 0 for a word that is not in the training split."""
     start: int
     """The number of rows before it, in all units."""
     origin: Origin | None
@@ -140,7 +140,7 @@ def _encode(
     details: pa.Table | None,
     slices: Sequence[str],
 ) -> Iterator[Reviews]:
-    """Yield rows with ranks as tokens, without the words of rank 0, some at a time."""
+    """Yield rows in batches of about `_TOKENS` tokens. Tokens become ranks, and words of rank 0 are dropped."""
     which = np.searchsorted([unit.start for unit in units[1:]], rows, "right")
     ranks = np.load(units[0].words.with_name(_RANKS), mmap_mode="r")
     starts, lengths = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)

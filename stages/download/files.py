@@ -15,15 +15,15 @@ import numpy as np
 from stages import workers
 from stages.console import UserError, one_line, say
 from stages.contracts.reviews import OwnReviews
-from stages.download import encoder
+from stages.download import encoder, own
 from stages.download.corpus import Corpus
 from stages.download.labels import LEFT_OUT, require_both, take_labels
 from stages.download.splits import draw_test_rows, find_duplicates, mix, shuffle
-from stages.download.tokens import Task, Tokens, tasks, tokenize
+from stages.download.tokens import SHOWN, Task, Tokens, tasks, tokenize
 from stages.encoding import TokenizerName
 from stages.params import Files
 from stages.tables import reader, stretches
-from stages.tables.addresses import place
+from stages.tables.addresses import folder_at
 from stages.tables.layout import Layout
 from stages.tables.rows import Row
 
@@ -31,8 +31,6 @@ _STRETCH = 16 << 20
 """Bytes of a large file that are read at a time, by one process."""
 _SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".bz2", ".xz", ".zip")
 """Which files of a folder are reviews."""
-_SHOWN = 5
-"""Bad rows that are named."""
 
 
 def load(settings: Files, tokenizer: TokenizerName) -> Corpus:
@@ -80,7 +78,7 @@ def load(settings: Files, tokenizer: TokenizerName) -> Corpus:
 
 def _paths(settings: Files) -> tuple[list[Path], list[Path]]:
     """The files for training, and those for testing, if there are any."""
-    folder = place(settings.folder)
+    folder = folder_at(settings.folder)
     if settings.test is None and isinstance(settings.train, str):  # an unpacked aclImdb
         splits = [folder.joinpath(*Path(settings.train).parts, split) for split in ("train", "test")]
         if all(map(reader.has_classes, splits)):
@@ -94,7 +92,10 @@ def _find(folder: Path, names: str | Sequence[str], key: str) -> list[Path]:
     for name in [names] if isinstance(names, str) else names:
         path = folder.joinpath(*Path(name).parts)  # without a dot, which an address would keep
         if path.is_dir() and not reader.has_classes(path):
-            matches = [each for each in path.iterdir() if each.name.lower().endswith(_SUFFIXES)]
+            reviews = [each for each in path.iterdir() if each.is_file() and not own.is_other(each.name)]
+            matches = [each for each in reviews if each.name.lower().endswith(_SUFFIXES)]
+            if others := [each.name for each in reviews if each not in matches]:
+                say(f"warning: {len(others):,} files in {path} are not read: {one_line(', '.join(sorted(others)))}")
         else:
             matches = [path] if path.exists() else list(folder.glob(name))
         matches = [each for each in matches if each == path or (each.is_file() and not each.name.startswith("."))]
@@ -110,7 +111,7 @@ def _find(folder: Path, names: str | Sequence[str], key: str) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class _Stretch:
+class _FileUnit:
     """A unit of reviews: a stretch of a file, or all of it."""
 
     path: Path
@@ -141,14 +142,14 @@ class _Read(NamedTuple):
 def _tokenize(settings: Files, tokenizer: TokenizerName, paths: Sequence[Path]) -> list[_Read]:
     """Tokenize files, on all cores."""
     layout = Layout(settings.text, settings.label, settings.columns, settings.encoding, settings.slices)
-    units = [_Stretch(path, layout, stretch) for path in paths for stretch in stretches.cut(path, layout, _STRETCH)]
-    folder, size = place(settings.folder), sum(map(_size, paths))
+    units = [_FileUnit(path, layout, stretch) for path in paths for stretch in stretches.cut(path, layout, _STRETCH)]
+    folder, size = folder_at(settings.folder), sum(map(_size, paths))
     tokenized = workers.run(_attempt, tasks(units, tokenizer), size, "reading", units)
     found: list[_Read] = []
     for path, each in groupby(zip(units, tokenized, strict=True), lambda pair: pair[0].path):
         pairs = list(each)
         if any(isinstance(tokens, UserError) for _, tokens in pairs):  # say it of the whole file, with its row numbers
-            whole = _Stretch(path, layout, None)
+            whole = _FileUnit(path, layout, None)
             pairs = [(whole, tokenize(*tasks([whole], tokenizer)))]
         row = 0
         for unit, tokens in pairs:
@@ -174,10 +175,10 @@ def _attempt(task: Task) -> Tokens | UserError:
 
 
 def _tell_bad_rows(settings: Files, units: Sequence[_Read]) -> int:
-    """Say how many rows could not be used; an error, unless they are to be left out."""
+    """Return the number of rows that cannot be used. Print it, or raise a UserError if bad_rows is "error"."""
     bad_rows = sum(unit.tokens.bad_rows for unit in units)
     if bad_rows:
-        folder = place(settings.folder)
+        folder = folder_at(settings.folder)
         first = [
             Row(
                 str(folder / unit.origin.files[bad.place]),
@@ -187,7 +188,7 @@ def _tell_bad_rows(settings: Files, units: Sequence[_Read]) -> int:
             )
             for unit in units
             for bad in unit.tokens.first_bad
-        ][:_SHOWN]
+        ][:SHOWN]
         what = f"{bad_rows:,} bad rows of {sum(unit.tokens.rows for unit in units):,}"
         more = f"; and {bad_rows - len(first):,} more" * (bad_rows > len(first))
         places = "; ".join(f"{row.where}: {row.problem}" for row in first) + more

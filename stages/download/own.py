@@ -36,6 +36,11 @@ def warn_of_unused(settings: Data) -> None:
         say(f"warning: {paths[0]}{more} not used: data.sources in params.yaml does not name files")
 
 
+def is_other(name: str) -> bool:
+    """Return whether a file is by its name none of yours: .dvcignore names such files."""
+    return name.startswith(_STARTS) or name.endswith(_ENDS)
+
+
 def _contents(folder: Path) -> list[Path]:
     """Return the files and links below a folder, without those that .dvcignore names (Emacs's locks are links).
 
@@ -45,6 +50,6 @@ def _contents(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(_STARTS)]
         links = [name for name in folders if Path(parent, name).is_symlink()]
-        reviews = [name for name in names if not name.startswith(_STARTS) and not name.endswith(_ENDS)]
+        reviews = [name for name in names if not is_other(name)]
         found += [Path(parent, name) for name in links + reviews]
     return sorted(found)

@@ -29,9 +29,9 @@ def find_duplicates(
 
     Args:
         settings: the section `data.files` of params.yaml.
-        rows: the rows that have a label.
-        labels: the label of every row.
-        words: the mixed hash of the words of every row.
+        rows: (n,) the numbers of the rows that have a label.
+        labels: (rows,) the label of every row.
+        words: (rows,) the mixed hash of the words of every row.
 
     Returns:
         The rows to go on with, how many duplicates there are, and how many texts have both labels.
@@ -41,18 +41,18 @@ def find_duplicates(
     both = int(((positive > 0) & (positive < np.bincount(group))).sum())
     duplicates = len(rows) - len(first)
     if duplicates:
-        kept = "are left out" if settings.duplicates == "drop" else "stay on its side of each split"
-        say(f"{duplicates:,} of {len(rows):,} reviews have the words of an earlier one, and {kept}")
+        kept = "left out" if settings.duplicates == "drop" else "kept"
+        say(f"{duplicates:,} of {len(rows):,} reviews have the same words as an earlier one, and are {kept}")
     if both:
         say(f"warning: {both:,} texts have both labels")
     return rows[np.sort(first)] if settings.duplicates == "drop" else rows, duplicates, both
 
 
 def draw_test_rows(share: float, labels: NDArray[np.int8], words: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Draw the test rows: about the same share of each class, and all rows that have the same words or none.
+    """Draw the test rows: about the same share of each class.
 
-    The words' hashes are random numbers, and the rows with the smallest ones are drawn. So more rows do not change
-    where the others go, except for a few at the limit.
+    Rows with the same words are either all test rows or all training rows. The hashes serve as random numbers: the rows
+    with the smallest hashes are drawn. So if you add reviews, nearly all others stay in their split.
 
     Args:
         share: the share of each class.

@@ -36,7 +36,7 @@ _CHARACTERS = 1 << 23
 """Characters whose words are numbered at a time."""
 _MOST_LABELS = 1000
 """Different labels: a column with more holds something else."""
-_SHOWN = 5
+SHOWN = 5
 """Bad rows that are named."""
 _DAMAGE = (OSError, ValueError, KeyError, IndexError, pa.ArrowException)
 
@@ -60,6 +60,7 @@ class BadRow(NamedTuple):
     place: int
     """The position of its file within the unit."""
     number: int
+    """The number of the row within the unit, from 1. 0 for a text that is a file by itself."""
     problem: str
 
 
@@ -206,11 +207,10 @@ def _tokenize(unit: Unit, tokenizer: tokenizers.Tokenizer) -> dict[str, pa.Array
                 "Set data.files.label in params.yaml to the column that holds the labels"
             )
         rows.add(row, place)
-    places = [number for each in bad[:_SHOWN] for number in (each.place, each.number)]
     return rows.arrays() | {
         "counts": np.array([total, len(bad)]),
-        "bad": np.array(places, np.int64),
-        "problems": pa.array([each.problem for each in bad[:_SHOWN]], pa.large_string()),
+        "bad": np.array([(each.place, each.number) for each in bad[:SHOWN]], np.int64).ravel(),
+        "problems": pa.array([each.problem for each in bad[:SHOWN]], pa.large_string()),
     }
 
 
@@ -251,10 +251,16 @@ def _summary(path: Path, *, check: bool = False) -> Tokens:
 
 
 def read(path: Path, *, check: bool = False) -> dict[str, pa.Array]:
-    """The arrays of a unit's file, mapped into memory.
+    """Return the arrays of a unit's file, mapped into memory.
 
-    `words` by number, in order of appearance; `tokens`, all rows' words as such numbers; and for each row its length in
-    `lengths`, the position of its file within the unit in `places`, its number in `rows` and its slices in `slice N`.
+    - `words`: the different words, in order of appearance.
+    - `tokens`: (tokens,) int32, the words of all usable rows as positions in `words`.
+    - `lengths`, `hashes`, `codes`, `places`, `rows`, `slice N`: one value per usable row: the number of its tokens, a
+      hash of its words, the position of its label in `labels`, the position of its file within the unit, its row
+      number, and its value of slice N.
+    - `labels`: the different labels.
+    - `counts`: the number of rows and of bad rows. `bad`: place and number of each of the first bad rows, alternating.
+      `problems`: what is wrong with each of them.
 
     Raises:
         ValueError: the file is damaged, if `check`.
@@ -277,8 +283,8 @@ def prune() -> None:
         raise UserError(f"MULTIHOT_CACHE_GB is {text!r}; expected a number of gigabytes") from None
     ages = []
     for path in folder().glob("*"):
-        with_status = path.stat()
-        ages.append((with_status.st_mtime, with_status.st_size, path))
+        status = path.stat()
+        ages.append((status.st_mtime, status.st_size, path))
     for _, size, path in sorted(ages, reverse=True):
         room -= size
         if room < 0:

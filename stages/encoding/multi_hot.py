@@ -15,7 +15,9 @@ _NONE = NGrams()
 
 
 def encode(reviews: Reviews, words: int, ngrams: NGrams = _NONE) -> Features:
-    """Encode reviews as a (rows, columns) float32 CSR matrix of ones, with sorted indices and no duplicates.
+    """Return the multi-hot rows of reviews, with their labels.
+
+    The matrix is a (rows, columns) float32 CSR matrix of ones, with sorted indices and no duplicates.
 
     Args:
         reviews: the reviews.

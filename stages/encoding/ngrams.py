@@ -80,12 +80,12 @@ def rows_of(places: NDArray[np.int64], reviews: Reviews) -> NDArray[np.int64]:
 
 def all_words(columns: Columns) -> list[str]:
     """Return the words that have a column, by column, and then those that occur in n-grams only."""
-    singles = columns.words[len(SPECIAL) : columns.singles]
+    known = columns.words[len(SPECIAL) : columns.num_word_columns]
     if columns.longest == 1:  # without PyArrow's arrays, for which it imports pandas
-        return singles
+        return known
     words = _split(columns).flatten().unique()
-    others: list[str] = words.filter(pc.invert(pc.is_in(words, value_set=pa.array(singles, pa.string())))).to_pylist()
-    return singles + others
+    others: list[str] = words.filter(pc.invert(pc.is_in(words, value_set=pa.array(known, pa.string())))).to_pylist()
+    return known + others
 
 
 def parse(columns: Columns, words: Sequence[str]) -> NGrams:
@@ -123,7 +123,7 @@ def parse(columns: Columns, words: Sequence[str]) -> NGrams:
 
 
 def _split(columns: Columns) -> pa.ListArray:
-    return pc.split_pattern(pa.array(columns.words[columns.singles :], pa.string()), " ")
+    return pc.split_pattern(pa.array(columns.words[columns.num_word_columns :], pa.string()), " ")
 
 
 def add(shorter: NGrams, keys: NDArray[np.int64], columns: NDArray[np.int64]) -> NGrams:

@@ -11,8 +11,7 @@ from html.entities import name2codepoint
 Tokenizer = Callable[[str], list[str]]
 
 LONGEST = 10**6
-"""Characters (bytes, where they come from an archive) of the longest review that a source takes; IMDB's longest has
-13,704."""
+"""The number of characters of the longest review that `stages.tables` accepts. IMDB's longest review has 13,704."""
 
 SEPARATORS = b'!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 """What the tokenizer `keras` takes for a space."""
@@ -133,7 +132,7 @@ def _marks() -> str:
 
 
 def characters(*categories: str) -> Iterable[str]:
-    """Return all characters of Unicode in these categories, each given by its first letter, which takes 0.2 s."""
+    """Return all Unicode characters in these major categories, such as "L" for letters. This takes 0.2 s."""
     return (c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c)[0] in categories)
 
 
@@ -151,4 +150,7 @@ def ranges(some: Iterable[str]) -> str:
 TOKENIZERS: dict[str, Tokenizer] = {"keras": keras, "unicode": unicode}
 """By the name that params.yaml knows them by."""
 LINES: dict[str, Callable[[str], str]] = {"keras": _keras_line, "unicode": lambda text: " ".join(unicode(text))}
-"""The same words with spaces before, between and after them. Arrow splits many such lines faster than Python."""
+"""Functions that return the words of a text on one line, separated by one or more spaces, also first and last.
+
+Arrow splits many such lines faster than Python.
+"""

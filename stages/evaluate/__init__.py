@@ -1,1 +1,1 @@
-"""Stage `evaluate`: what the trained network is worth, in numbers and in pictures."""
+"""Stage `evaluate`: measures the final network on the test split, and writes metrics, charts and pages."""

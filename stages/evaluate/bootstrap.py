@@ -70,7 +70,7 @@ class Sums:
     """The terms of all metrics, one column per sum."""
 
     order: NDArray[np.int64]
-    """(rows,) The rows by falling probability."""
+    """(rows,) int64 row numbers, in order of decreasing probability."""
 
     def __init__(self, predictions: Predictions) -> None:
         self.order = np.argsort(-predictions.probabilities, kind="stable")

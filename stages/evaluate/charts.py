@@ -166,9 +166,9 @@ def _roc(predictions: Predictions) -> Chart:
 
 def _precision_recall(predictions: Predictions) -> Chart:
     labels, threshold = predictions.labels, predictions.threshold
-    precision, recall, lowest = precision_recall_curve(labels, predictions.probabilities)
+    precision, recall, thresholds = precision_recall_curve(labels, predictions.probabilities)
     # The point where all rows above the threshold are positive, and no others.
-    chosen = len(lowest) - np.searchsorted(lowest, np.float32(threshold), side="right")
+    chosen = len(thresholds) - np.searchsorted(thresholds, np.float32(threshold), side="right")
     precision, recall = precision[::-1], recall[::-1]
     kept = np.union1d(_thinned(recall, precision), [chosen])
 

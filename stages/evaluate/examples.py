@@ -174,20 +174,20 @@ def find_examples(network: Network, predictions: Predictions, details: pd.DataFr
     chosen, labels = choose_rows(predictions), predictions.labels
     numbers = np.concatenate(list(chosen.values()))
     some, words, columns = read_some_reviews("test", numbers.tolist()), read_vocabulary(), read_columns()
-    singles = columns.words[: columns.singles]
-    if vocabulary.column_words(words, len(singles)) != singles or some.labels.tolist() != labels[numbers].tolist():
+    known = columns.words[: columns.num_word_columns]
+    if vocabulary.column_words(words, len(known)) != known or some.labels.tolist() != labels[numbers].tolist():
         raise UserError(f"{RAW} and {FEATURES} come from two different runs: run `dvc repro`")
-    matrix = multi_hot.encode(some, len(singles), ngrams.parse(columns, words)).matrix
+    matrix = multi_hot.encode(some, len(known), ngrams.parse(columns, words)).matrix
     found = []
-    for row, tokens, entries, falls in zip(
+    for row, tokens, entries, values in zip(
         numbers.tolist(),
         np.split(some.tokens, some.offsets[1:-1]),
         np.split(matrix.indices, matrix.indptr[1:-1]),
         np.split(leave_one_out(network, matrix), matrix.indptr[1:-1]),
         strict=True,
     ):
-        pairs = zip(entries.tolist(), falls.tolist(), strict=True)
-        effects = {columns.words[column]: fall for column, fall in pairs if column >= len(vocabulary.SPECIAL)}
+        pairs = zip(entries.tolist(), values.tolist(), strict=True)
+        effects = {columns.words[column]: effect for column, effect in pairs if column >= len(vocabulary.SPECIAL)}
         found.append(describe(row, [words[token - 1] for token in tokens.tolist()], effects, predictions, details))
     examples = iter(found)
     return {title: list(islice(examples, len(rows))) for title, rows in chosen.items()}

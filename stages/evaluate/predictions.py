@@ -33,7 +33,7 @@ class Predictions:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """(rows,) whether the label is predicted."""
+        """(rows,) whether the prediction equals the label."""
         right: NDArray[np.bool_] = self.positive == (self.labels > 0.5)
         return right
 

@@ -42,7 +42,8 @@ def render(
         metrics: the content of metrics.json: at least `source`, `threshold` and `test`. `test_interval` holds
             the intervals.
         params: the content of params.yaml, by section.
-        tokenizer: the tokenizer of the reviews. Of HTML tags, `keras` leaves the word br.
+        tokenizer: the tokenizer of the reviews. With `keras`, the tag <br /> becomes the
+            word br, which the page shows as a line break.
         charts: the charts, in the order of the page.
         slices: the chart of the slices. The page shows its table, too.
         top_words: the words with the largest effect.

@@ -24,7 +24,7 @@ _SHARES = (0, 0.02, 0.05, 0.1, 0.2, 1)
 _CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.99, 1)
 
 
-def table(predictions: Predictions, singles: int, details: pd.DataFrame) -> pd.DataFrame:
+def table(predictions: Predictions, num_word_columns: int, details: pd.DataFrame) -> pd.DataFrame:
     """Measure the predictions in each slice of the test split.
 
     Reviews are sliced by their number of words, by the share of unknown words (`unknown words`), by confidence, which
@@ -33,7 +33,7 @@ def table(predictions: Predictions, singles: int, details: pd.DataFrame) -> pd.D
 
     Args:
         predictions: of the whole test split.
-        singles: the number of columns before the first n-gram.
+        num_word_columns: the number of columns before the first n-gram.
         details: what else is known of each row, from `stages.contracts.reviews.read_details`.
 
     Returns:
@@ -42,7 +42,7 @@ def table(predictions: Predictions, singles: int, details: pd.DataFrame) -> pd.D
         `mean_probability`, `calibration_error`, and `enough_rows`, which is 0 below `FEW` rows. The worst slice comes
         first, those with few rows come after the others, and those by confidence come last.
     """
-    words, unknown = _words(singles)
+    words, unknown = _words(num_word_columns)
     probabilities = predictions.probabilities.astype(np.float64)
     groups: dict[str, Any] = {
         "words": pd.cut(words, [-1, 10, 25, 50, 100, 200, 400, 800, np.inf], labels=_WORDS),
@@ -75,7 +75,7 @@ def worst(slices: pd.DataFrame) -> dict[str, Any] | None:
     return {"slice": first["slice"], "rows": int(first["rows"]), "accuracy": round(float(first["accuracy"]), 6)}
 
 
-def _words(singles: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _words(num_word_columns: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the number of words of each test review, and the share of them that have no column, both (rows,).
 
     Only words with a rank count, which are those of the training split: the tokenizers drop all others from the test
@@ -84,7 +84,7 @@ def _words(singles: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """
     counts, unknown = [], []
     for batch in read_reviews("test", 1000):
-        rare = vocabulary.columns(batch.tokens, singles) == vocabulary.UNKNOWN
+        rare = vocabulary.columns(batch.tokens, num_word_columns) == vocabulary.UNKNOWN
         counts.append(np.diff(batch.offsets))
         unknown.append(np.diff(np.append(0, np.cumsum(rare))[batch.offsets]))
     count = np.concatenate(counts).astype(np.int64)

@@ -35,9 +35,9 @@ def best(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> float
         labels: (rows,) 0 or 1, with at least one of each.
         probabilities: (rows,) that the row is positive.
     """
-    precision, recall, lowest = precision_recall_curve(labels, probabilities)
+    precision, recall, thresholds = precision_recall_curve(labels, probabilities)
     f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
     place = int(np.argmax(f1[:-1]))  # the last point predicts no row as positive
-    above, below = lowest[place], lowest[place - 1] if place else np.float32(0)
-    # Strictly below `above`, whose rows are positive: between two neighbours, the middle may be rounded up.
+    above, below = thresholds[place], thresholds[place - 1] if place else np.float32(0)
+    # The threshold must be below `above`. The middle of two neighbouring float32 values may be rounded up to it.
     return float(min((above + below) / 2, np.nextafter(above, np.float32(0))))

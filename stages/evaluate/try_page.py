@@ -115,7 +115,7 @@ def _importance(network: Network) -> NDArray[np.float64]:
     typical = (rows @ network.kernel).astype(np.float64).mean(axis=0, keepdims=True)
     before = network.log_odds(network.scale(typical, squares))
     effects = np.empty(network.columns)
-    for some in network.slices(network.columns):
+    for some in network.chunks(network.columns):
         added = network.kernel[some].astype(np.float64)
         if network.deviation is not None:
             added /= np.broadcast_to(network.deviation, network.columns)[some, None]
@@ -126,7 +126,7 @@ def _importance(network: Network) -> NDArray[np.float64]:
 def _largest_difference(network: Network, small: Network, kept: NDArray[np.int64], words: Sequence[str]) -> float:
     """Return how far a probability of the page is from the model's on the test split, at most.
 
-    A word whose column is left out is an unknown word to the page. A phrase whose column is left out is nothing to it.
+    To the page, a word whose column is left out is an unknown word. An n-gram whose column is left out has no effect.
 
     Args:
         network: the model.

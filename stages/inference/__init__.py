@@ -1,1 +1,1 @@
-"""The trained network without TensorFlow: its answers, its loss and its attributions, in SciPy and NumPy."""
+"""The trained network in NumPy and SciPy, without TensorFlow: predictions, losses and attributions."""

@@ -32,15 +32,15 @@ def leave_one_out(network: Network, matrix: scipy.sparse.csr_matrix) -> NDArray[
     shape = (matrix.shape[0], len(columns))
     sums = scipy.sparse.csr_matrix((values, place, matrix.indptr), shape) @ kernel
     whole = np.empty(len(sums))
-    for some in network.slices(len(sums)):
+    for some in network.chunks(len(sums)):
         whole[some] = network.log_odds(network.scale(sums[some], squares[some]))
     rows = np.repeat(np.arange(len(sums)), np.diff(matrix.indptr))
-    falls = whole[rows]
-    for some in network.slices(len(falls)):
+    effects = whole[rows]
+    for some in network.chunks(len(effects)):
         row, value = rows[some], values[some]
         without = sums[row] - value[:, None] * kernel[place[some]]
-        falls[some] -= network.log_odds(network.scale(without, squares[row] - value**2))
-    return falls
+        effects[some] -= network.log_odds(network.scale(without, squares[row] - value**2))
+    return effects
 
 
 def at_words(text: Sequence[str], effects: Mapping[str, float]) -> list[float]:

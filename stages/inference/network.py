@@ -2,7 +2,7 @@
 
 SciPy multiplies the CSR rows by the kernel of the first Dense layer in float32. It adds the terms of a row in the order
 of their columns, on every processor. All other layers are computed in float64 (`stages.inference.layers`), and the
-probability is rounded to float32. So the probability of a row has the same bits alone and among others.
+probability is rounded to float32. So the probability of a row has the same bits, whichever rows it is predicted with.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,7 +59,7 @@ class Network:
     def predict(self, matrix: scipy.sparse.csr_matrix) -> NDArray[np.float32]:
         """Return the probability that each row is positive, (rows,) float32, given (rows, columns) float32 CSR."""
         probabilities = np.empty(matrix.shape[0], np.float32)
-        for some in self.slices(len(probabilities)):
+        for some in self.chunks(len(probabilities)):
             rows = self.normalize(matrix[some])
             sums = (rows @ self.kernel).astype(np.float64)
             probabilities[some] = _through(self.steps, self.scale(sums, self.row_squares(rows)))[:, 0]
@@ -96,8 +96,8 @@ class Network:
         probabilities = np.clip(_through(self.steps, sums)[:, 0], np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
         return np.log(probabilities) - np.log1p(-probabilities)
 
-    def slices(self, rows: int) -> Iterator[slice]:
-        """Split rows into slices whose outputs fit into the cache of the processor."""
+    def chunks(self, rows: int) -> Iterator[slice]:
+        """Split rows into chunks whose outputs fit into the cache of the processor."""
         step = max(_VALUES // self.widest, 1)
         return (slice(start, start + step) for start in range(0, rows, step))
 
@@ -185,7 +185,7 @@ def _after_product(path: Path, configs: Sequence[Layer], weights: Sequence[Weigh
 
 
 def _read_by_keras(path: Path, missing: Sequence[Layer]) -> dict[str, list[Step]]:
-    """Return the steps of the layers by name, as Keras computes them, if there are any that only Keras has."""
+    """Return one step for each layer of the network, by name, computed by Keras; nothing if `missing` is empty."""
     if not missing:
         return {}
     named = ", ".join(f"{layer['config']['name']} ({layer['class_name']})" for layer in missing)

@@ -1,1 +1,1 @@
-"""Not a stage: answers for new text with the network that `train` left in models/."""
+"""Predict new texts with the network in models/. This is a program, not a stage of the pipeline."""

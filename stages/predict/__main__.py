@@ -36,9 +36,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `main`."""
     parser.add_argument("texts", metavar="text", nargs="*", help="a review")
     parser.add_argument(
-        "--file", type=Path, help="a table as in docs/own-reviews.md, or a .txt with a review per line; - reads stdin"
+        "--file", type=Path, help="a table as in docs/own-reviews.md, or a .txt or - (stdin) with a review per line"
     )
-    parser.add_argument("--column", "--text", help="the table's column of texts (default: text, review or sentence)")
+    column = "the table's column of texts (default: text, review or sentence)"
+    parser.add_argument("--text", "--column", dest="column", metavar="COLUMN", help=column)
     names = "names of all columns, with commas, for a table without a header"
     parser.add_argument("--columns", type=lambda text: text.split(","), help=names)
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
@@ -46,7 +47,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--bad-rows", choices=["error", "skip"], default="error", help="rows without a text (default: error)"
     )
     parser.add_argument("--models", type=Path, default=_MODELS, help="the folder with the model (default: models)")
-    parser.add_argument("--json", action="store_true", help="print one object per line: row, text, probability, label")
+    fields = "row, text, probability, label and, with --explain, contributions"
+    parser.add_argument("--json", action="store_true", help=f"print one object per line: {fields}")
     parser.add_argument("--explain", action="store_true", help="show the effect of each word")
 
 
@@ -67,7 +69,7 @@ def main(
         raise console.UsageError("give texts or --file, not both")
     is_table = file is not None and file != _STANDARD_INPUT and file.suffix.lower() != ".txt"
     if column is not None and not is_table:
-        raise console.UsageError("--column goes with a --file that is a table")
+        raise console.UsageError("--text goes with a --file that is a table")
     if not texts and not file and sys.stdin.isatty():
         raise console.UsageError('give a text, such as "this film was just brilliant", or --file, or pipe lines in')
 
@@ -108,11 +110,13 @@ def _print(answers: "Iterable[Answer]", models: Path, *, json: bool) -> None:
     from stages.encoding.tokenizers import TOKENIZERS
     from stages.predict import show
 
+    line = show.as_json
+    if not json:
+        tokenizer = TOKENIZERS[read_columns(models / MODEL_COLUMNS.name).tokenizer]
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        line = partial(show.for_people, tokenizer=tokenizer, colour=colour)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not support all characters
-    tokenizer = TOKENIZERS[read_columns(models / MODEL_COLUMNS.name).tokenizer]
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    line = show.as_json if json else partial(show.for_people, tokenizer=tokenizer, colour=colour)
     unknown = 0
     for answer in answers:
         print(line(answer))
@@ -124,17 +128,21 @@ def _print(answers: "Iterable[Answer]", models: Path, *, json: bool) -> None:
 
 
 def _usable(rows: "Iterable[_Row]", bad_rows: str, *, are_lines: bool) -> "Iterator[_Row]":
-    """Yield the rows with a text. Other rows are an error or, like blank lines, are left out and counted."""
+    """Yield the rows that have no problem. Blank lines, and all bad rows if `bad_rows` is "skip", are left out.
+
+    Raises:
+        UserError: any other row has a problem.
+    """
     from stages.tables.rows import BLANK
 
     left_out = 0
     for row in rows:
-        is_left_out = bad_rows == "skip" or (are_lines and row.problem == BLANK)
-        if row.problem and not is_left_out:
-            raise console.UserError(f"{row.where}: {row.problem}; correct it, or leave such rows out: --bad-rows skip")
-        left_out += bool(row.problem)
         if not row.problem:
             yield row
+        elif bad_rows == "skip" or (are_lines and row.problem == BLANK):
+            left_out += 1
+        else:
+            raise console.UserError(f"{row.where}: {row.problem}; correct it, or leave such rows out: --bad-rows skip")
     if left_out:
         _warn(f"left out {left_out:,} row{'s' * (left_out > 1)} without a usable text; the others keep their numbers")
 

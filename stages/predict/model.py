@@ -69,7 +69,7 @@ class Model:
         self._words = columns.words
         self._network = network
         self._line = LINES[columns.tokenizer]
-        self._singles = columns.singles
+        self._num_word_columns = columns.num_word_columns
         words = ngrams.all_words(columns)
         self._by_rank = _array(words)
         self._ngrams = ngrams.parse(columns, words)
@@ -96,10 +96,11 @@ class Model:
         if not texts:
             return
         features = self.encode(texts)
+        # The last column of each row is its highest. Every row has at least the column `START`.
         known = features.matrix.indices[features.matrix.indptr[1:] - 1] >= len(vocabulary.SPECIAL)
-        reasons = self._reasons(features) if explain else repeat(None)
+        contributions = self._contributions(features) if explain else repeat(None)
         probabilities = self._network.predict(features.matrix)
-        yield from zip(probabilities.tolist(), known.tolist(), reasons, strict=False)
+        yield from zip(probabilities.tolist(), known.tolist(), contributions, strict=False)
 
     def encode(self, texts: Sequence[str]) -> Features:
         """Return the multi-hot rows of texts, (texts, columns), as `vectorize` encodes the training split.
@@ -115,18 +116,18 @@ class Model:
         tokens = np.minimum(np.from_dlpack(numbers)[known:][kept], known) + np.int32(1)
         offsets = np.append(0, np.cumsum(kept))[np.from_dlpack(lines.offsets)].astype(np.int32)
         reviews = Reviews(tokens, offsets, np.zeros(len(texts), np.uint8))
-        return multi_hot.encode(reviews, self._singles, self._ngrams)
+        return multi_hot.encode(reviews, self._num_word_columns, self._ngrams)
 
-    def _reasons(self, features: Features) -> Iterator[dict[str, float]]:
+    def _contributions(self, features: Features) -> Iterator[dict[str, float]]:
         for start in range(0, len(features), _EXPLAINED):
             matrix = features.matrix[start : start + _EXPLAINED]
             values = leave_one_out(self._network, matrix)
             for begin, end in zip(matrix.indptr, matrix.indptr[1:], strict=False):
                 order = begin + np.argsort(-values[begin:end], kind="stable")
-                columns, falls = matrix.indices[order].tolist(), values[order].tolist()
+                columns, effects = matrix.indices[order].tolist(), values[order].tolist()
                 yield {
-                    self._words[column]: fall
-                    for column, fall in zip(columns, falls, strict=True)
+                    self._words[column]: effect
+                    for column, effect in zip(columns, effects, strict=True)
                     if column != vocabulary.START
                 }
 
@@ -138,7 +139,7 @@ def read_model(models: Path) -> Model:
 
 
 def _array(texts: Iterable[str]) -> pa.LargeStringArray:
-    """Do what `pa.array` does, which imports pandas, as `to_numpy` does. A single text does not need it."""
+    """Return texts as an Arrow array. This is `pa.array` without the import of pandas, which takes time."""
     encoded = [text.encode() for text in texts]
     offsets = np.array([0, *accumulate(map(len, encoded))], np.int64)
     return pa.LargeStringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))

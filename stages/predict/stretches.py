@@ -32,10 +32,9 @@ class _Task(NamedTuple):
 
 
 def answers(models: Path, file: Path, layout: Layout, *, explain: bool, whole: bool) -> Iterator[Answer]:
-    """Yield the prediction for each row of a file, or its problem. Unless `whole`, texts may be short.
+    """Yield the prediction for each row of a file, or its problem. Without `whole`, long texts may be cut off.
 
-    A stretch that cannot be read, and what follows it, is read again as the rest of the whole file: then the error is
-    that of the file, if there is one.
+    If a stretch cannot be read, the file is read as a whole from there on. An error then names the row of the file.
     """
     done = 0
     for each in _in_parallel(models, file, layout, explain=explain, whole=whole):

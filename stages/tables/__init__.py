@@ -1,1 +1,1 @@
-"""Read reviews from files in the shapes in which people have them: rows, and which stretch of a file has them."""
+"""Read reviews from files of many formats, whole or in stretches."""

@@ -10,7 +10,7 @@ _BLOCK = 1 << 20
 """Bytes that are fetched at a time; some packages would fetch 50 MB."""
 
 
-def place(name: str) -> Path:
+def folder_at(name: str) -> Path:
     """Return the folder of your own reviews: a path or, for an address, what has the methods of a path.
 
     Raises:
@@ -31,7 +31,7 @@ def place(name: str) -> Path:
     return found  # type: ignore[no-any-return]
 
 
-def opened(path: Path) -> BinaryIO:
+def open_binary(path: Path) -> BinaryIO:
     """Open a file, to read its bytes."""
     if "://" not in str(path):
         return path.open("rb")

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from stages.console import UserError, one_line
 from stages.encoding.tokenizers import LONGEST
-from stages.tables.addresses import opened
+from stages.tables.addresses import open_binary
 from stages.tables.layout import Layout
 from stages.tables.rows import EXTRA, Row, check, not_decoded, starts_of_lines
 
@@ -67,7 +67,7 @@ def read(path: Path, layout: Layout, stretch: Stretch | None = None) -> Iterator
     """
     if has_classes(path):
         for file in texts(path, stretch):
-            with errors(file, layout), opened(file) as content:
+            with errors(file, layout), open_binary(file) as content:
                 yield check(str(file), 0, decoded(content, layout).read(), file.parent.name)
         layout.refuse_slices(path)
         return
@@ -99,7 +99,7 @@ def errors(file: object, layout: Layout) -> Iterator[None]:
 @contextmanager
 def _unpacked(path: Path) -> Iterator[BinaryIO]:
     """Open a file, and unpack it if it is packed."""
-    with opened(path) as file:
+    with open_binary(path) as file:
         start = file.read(6)
         file.seek(0)
         unpack: Any = next((each for mark, each in PACKED.items() if start.startswith(mark)), nullcontext)

@@ -7,7 +7,7 @@ from typing import IO, AnyStr, BinaryIO, NamedTuple, cast
 from stages.console import UserError, one_line
 from stages.encoding.tokenizers import LONGEST
 
-BLANK = "its text is blank, missing or no text"
+BLANK = "its text is blank, missing, or not a string"
 """The problem of a row without a text."""
 _BYTES = 4 * LONGEST + 16
 """Bytes of a line that are read, more than the longest review can have."""

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pyarrow.parquet as pq
 
 from stages.encoding.tokenizers import LONGEST
-from stages.tables.addresses import opened
+from stages.tables.addresses import open_binary
 from stages.tables.layout import Layout
 from stages.tables.reader import HEAD, PACKED, Stretch, decoded, errors, has_classes, is_one_value, texts
 
@@ -27,7 +27,7 @@ def cut(path: Path, layout: Layout, size: int) -> list[Stretch | None]:
     if not path.exists() or path.stat().st_size <= 2 * size:
         return [None]
     cuts: list[int] = []
-    with opened(path) as file:
+    with open_binary(path) as file:
         start = file.read(6)
         if start.startswith(b"PAR1"):
             with errors(path, layout):
@@ -51,8 +51,8 @@ def _cuts_between_groups(metadata: pq.FileMetaData, size: int) -> list[int]:
 def _cuts_between_lines(file: BinaryIO, layout: Layout, size: int) -> list[int]:
     """Return the start of each stretch, and the end of the file.
 
-    A stretch ends with the first line after `size` bytes up to which its `"` come in pairs. If there is none within the
-    length of a review, a `"` has no other half: then the next line will do.
+    A stretch ends at the first line end after `size` bytes at which the number of `"` in the stretch is even. If no
+    such line end comes within the bytes that the longest review can have, the next line end is taken.
     """
     text = decoded(file, layout)
     text.reconfigure(errors="replace")
@@ -72,17 +72,17 @@ def _cuts_between_lines(file: BinaryIO, layout: Layout, size: int) -> list[int]:
 
 
 def content(path: Path, stretch: Stretch | None) -> Iterator[bytes]:
-    """Yield the bytes that `reader.read` reads. The file's head comes before a stretch: it decides how to read it."""
+    """Yield the bytes that `reader.read` reads: of a stretch, first those at the file's start, which tell its kind."""
     if has_classes(path):
         for text in texts(path, stretch):
             review = text.read_bytes()
             yield f"{text.parent.name} {len(review)} ".encode() + review
         return
     start, stop = (stretch.start, stretch.stop) if stretch else (0, path.stat().st_size)
-    with opened(path) as file:
+    with open_binary(path) as file:
         if stretch:
             head = file.read(HEAD)
-            yield f"{min(start, 1)}".encode() + head
+            yield f"{min(start, 1)}".encode() + head  # 0 or 1: only the first stretch has the header
             if head.startswith(b"PAR1"):
                 metadata = pq.read_metadata(file)
                 yield str(metadata.schema).partition("\n")[2].encode()  # without an address in memory

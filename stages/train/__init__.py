@@ -2,12 +2,12 @@
 
 import os
 
-# TensorFlow reads these variables when it is imported. Variables that are already set keep their values.
+# TensorFlow reads these variables when it is imported. The results of oneDNN, and of its matrix product, differ between
+# processors in the last bits, so both are off, whatever you have set.
+os.environ |= {"TF_ENABLE_ONEDNN_OPTS": "0", "TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL": "0"}
+# These decide how long it takes. Variables that are already set keep their values.
 for _name, _value in {
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    # The results of oneDNN, and of its matrix product, differ between processors in the last bits.
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-    "TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL": "0",
     # TensorFlow keeps memory for reuse. Otherwise, it gets the memory for each large tensor anew from the system, which
     # takes most of the time of a step if the first layer has millions of weights.
     "TF_CPU_ALLOCATOR_USE_BFC": "1",

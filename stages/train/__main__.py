@@ -2,8 +2,9 @@
 
 Reads   data/features/train/, data/features/columns.parquet
 Writes  results/history.csv (the hold-out run), results/progress.json (its last epoch), results/holdout.parquet (its
-        predictions after as many epochs as the final network has), models/model.keras (the final network),
-        models/columns.parquet, models/serving/ (the final network as a model that takes texts)
+        predictions after as many epochs as the final network has, or after its last epoch if it has fewer),
+        models/model.keras (the final network), models/columns.parquet, models/serving/ (the final network as a model
+        that takes texts)
 """
 
 import sys

@@ -95,7 +95,7 @@ class Trainer:
         history: list[dict[str, float]] = []
         validation: Future[None] | None = None
 
-        def validate(epoch: int, logs: dict[str, float]) -> None:
+        def finish_epoch(epoch: int, logs: dict[str, float]) -> None:
             if holdout:
                 values = _run(self._test, self._copy, kept or self._blocks(holdout))
                 logs |= {f"val_{name}": value for name, value in values.items()}
@@ -109,7 +109,7 @@ class Trainer:
                 if validation:
                     validation.result()  # until then, the copy is in use
                 _assign(self._copy.variables, self.network.variables)
-                validation = thread.submit(validate, epoch, logs)
+                validation = thread.submit(finish_epoch, epoch, logs)
         if validation:
             validation.result()
         return pd.DataFrame(history)
@@ -123,8 +123,8 @@ class Trainer:
         for index, value, label in self._blocks(ranges):
             labels.append(label[:, 0])
             for batch in range(len(index)):
-                rows = min(size, len(label) - batch * size)
-                outputs.append(self._outputs(index[batch], value[batch], tf.constant(rows))[:, 0])
+                count = min(size, len(label) - batch * size)
+                outputs.append(self._outputs(index[batch], value[batch], tf.constant(count))[:, 0])
         return np.concatenate(labels), np.concatenate(outputs)
 
     def _report(self, epoch: int, epochs: int, logs: dict[str, float]) -> None:

@@ -62,7 +62,7 @@ def require_sparse(network: keras.Sequential) -> None:
 
 
 def _try_out(network: keras.Sequential, settings: Train) -> None:
-    """Raise an error if the activation or the loss is not one for a single probability per review."""
+    """Raise a UserError if the activation does not work on each unit alone, or the loss not on one probability."""
     try:
         network(tf.zeros((2, network.input_shape[1])))
     except Exception:  # Keras and TensorFlow raise many kinds of errors here

@@ -65,10 +65,11 @@ def batches(ranges: Sequence[RowRange], size: int, generator: np.random.Generato
         generator: shuffles the ranges, and the rows within each range. Without it, all come in order.
 
     Yields:
-        A number of rows that `size` divides. Only the last ones may be any number.
+        Rows whose number is a multiple of `size`, except for the last ones.
     """
     step = max(_ROWS_AT_A_TIME // size, 1) * size
-    left, waiting = num_rows(ranges), None  # the number of rows not yet yielded; those that did not fill a batch
+    left = num_rows(ranges)  # the number of rows that are still to be yielded
+    waiting: Features | None = None  # the rows of the ranges before that did not fill a batch
     for number in _order(len(ranges), generator):
         part, start = read_part(ranges[number].part), ranges[number].start
         within = start + _order(len(ranges[number]), generator)

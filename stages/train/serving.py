@@ -25,8 +25,8 @@ _INIT = "__saved_model_init_op"
 def saved_model(network: keras.Sequential, columns: Columns) -> SavedModel:
     """Return a SavedModel without variables and assets, whose signature `serving_default` takes texts.
 
-    The input is `text`, (texts,) strings in UTF-8. The output is `probability`, (texts,) float32: to 1e-6, what
-    `stages.inference` computes for the multi-hot rows of the texts.
+    The input is `text`, (texts,) strings in UTF-8. The output is `probability`, (texts,) float32. It
+    differs by at most 1e-6 from what `stages.inference` computes for the multi-hot rows of the texts.
 
     Args:
         network: as in `stages.train.sparse.apply`.

@@ -30,7 +30,7 @@ class Tokenizer(NamedTuple):
     """A tokenizer as TensorFlow operations."""
 
     cut: Callable[[tf.Tensor], tf.Tensor]
-    """From (texts,) strings to (texts,) strings with one or more spaces between words. More may come first and last."""
+    """From (texts,) strings to (texts,) strings with one or more spaces between words, and maybe at both ends."""
     spell: Callable[[str], str]
     """Returns a word of the vocabulary as `cut` writes it."""
 

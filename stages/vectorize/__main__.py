@@ -21,11 +21,13 @@ def main() -> None:
     """Run the stage."""
     settings = params.load().vectorize
     tokenizer = read_source().tokenizer
-    texts, singles, ngrams = columns.choose(read_vocabulary(), settings)
+    texts, num_word_columns, ngrams = columns.choose(read_vocabulary(), settings)
     with storage.atomic_write(FEATURES) as folder:
         folder.mkdir()
         write_columns(folder / FEATURES_COLUMNS.name, Columns(texts, tokenizer))
-        tasks = [task for split in SPLITS for task in _tasks(folder, split, settings.rows_per_part, singles, ngrams)]
+        tasks = [
+            task for split in SPLITS for task in _tasks(folder, split, settings.rows_per_part, num_word_columns, ngrams)
+        ]
         paths = [task.path for task in tasks]
         counts = workers.run(encode, tasks, columns.work(paths, settings), "encoding", paths)
         for split in SPLITS:
@@ -45,14 +47,14 @@ class Task(NamedTuple):
     """The number of the first part of data/features that it writes."""
     rows: int
     """The number of rows in each part of data/features."""
-    singles: int
+    num_word_columns: int
     ngrams: NGrams
 
 
-def _tasks(folder: Path, split: str, rows: int, singles: int, ngrams: NGrams) -> Iterator[Task]:
+def _tasks(folder: Path, split: str, rows: int, num_word_columns: int, ngrams: NGrams) -> Iterator[Task]:
     number = 0
     for path in review_parts(split):
-        yield Task(path, folder, split, number, rows, singles, ngrams)
+        yield Task(path, folder, split, number, rows, num_word_columns, ngrams)
         number += math.ceil(storage.count_rows(path, "download") / rows)
 
 
@@ -60,7 +62,7 @@ def encode(task: Task) -> tuple[int, int]:
     """Write the features of a part of data/raw. Return the number of rows and of ones."""
     rows = ones = 0
     for number, reviews in enumerate(read_review_part(task.path, task.rows), task.number):
-        part = multi_hot.encode(reviews, task.singles, task.ngrams)
+        part = multi_hot.encode(reviews, task.num_word_columns, task.ngrams)
         write_part(task.folder, task.split, number, part)
         rows, ones = rows + len(part), ones + part.matrix.nnz
     return rows, ones

@@ -28,7 +28,7 @@ def choose(words: list[str], settings: Vectorize) -> tuple[list[str], int, NGram
         The text of each column, how many of these stand for single words, and the n-grams.
     """
     texts = vocabulary.column_words(words, settings.num_words)
-    singles, known = len(texts), NGrams(len(words))
+    num_word_columns, known = len(texts), NGrams(len(words))
     all_words = pa.array(words)
     known_texts = all_words  # of the n-grams one word shorter, by number
     for length in range(2, settings.ngrams + 1):
@@ -41,7 +41,7 @@ def choose(words: list[str], settings: Vectorize) -> tuple[list[str], int, NGram
         known_texts = pc.binary_join_element_wise(known_texts.take(first), all_words.take(last), " ")
         texts += known_texts.take(pa.array(by_column)).to_pylist()
         console.say(f"{len(keys):,} n-grams of {length} words in at least {settings.min_count} training reviews")
-    return texts, singles, known
+    return texts, num_word_columns, known
 
 
 def work(paths: Sequence[Path], settings: Vectorize) -> int:

@@ -225,7 +225,7 @@ def test_bad_rows_are_one_error_with_the_first_places() -> None:
     assert "row 6" not in message
 
 
-def test_files_are_given_by_name_folder_pattern_or_list() -> None:
+def test_files_are_given_by_name_folder_pattern_or_list(capsys: pytest.CaptureFixture[str]) -> None:
     Path("some").mkdir()
     for name, reviews in (("some/b.jsonl", [("b", 1)]), ("some/a.jsonl", [("a", 0)]), ("c.jsonl", [("c", 1)])):
         write(name, reviews)
@@ -234,6 +234,9 @@ def test_files_are_given_by_name_folder_pattern_or_list() -> None:
     write("train.jsonl", sorted_by_label(4, 4))
     for test in ("some", "some/*.jsonl", ["some/b.jsonl", "some/a.jsonl"], ["some", "some/a.*"]):
         assert [label for _, label in decoded(load(test=test))["test"]] == [0, 1]
+        assert ("1 files in some are not read: notes.md" in capsys.readouterr().out) == (
+            "some" in (test if isinstance(test, list) else [test])
+        )
     assert [label for _, label in decoded(load(test=["some", "c.jsonl"]))["test"]] == [1, 0, 1]
 
 

@@ -68,15 +68,15 @@ def test_rare_n_grams_get_no_column(settings: Params) -> None:
 def test_n_grams_are_parsed_from_the_texts_of_the_columns(settings: Params) -> None:
     """`predict` has only these texts. Its words have other numbers, and some occur only in n-grams."""
     changes = {"ngrams": 3, "min_count": 2, "num_words": 20}
-    chosen, singles, known = choose(REVIEWS, NAMES, settings.vectorize.model_copy(update=changes))
+    chosen, num_word_columns, known = choose(REVIEWS, NAMES, settings.vectorize.model_copy(update=changes))
     found = Columns(chosen, "keras")
-    assert (found.singles, found.longest) == (singles, 3)
+    assert (found.num_word_columns, found.longest) == (num_word_columns, 3)
     names = ngrams.all_words(found)
-    assert names[: singles - len(SPECIAL)] == chosen[len(SPECIAL) : singles]
+    assert names[: num_word_columns - len(SPECIAL)] == chosen[len(SPECIAL) : num_word_columns]
     numbers = np.array([names.index(word) + 1 if word in names else len(names) + 1 for word in NAMES], np.int32)
     renumbered = Reviews(numbers[REVIEWS.tokens - 1], REVIEWS.offsets, REVIEWS.labels)
-    ours = multi_hot.encode(renumbered, singles, ngrams.parse(found, names))
-    assert (ours.matrix != multi_hot.encode(REVIEWS, singles, known).matrix).nnz == 0
+    ours = multi_hot.encode(renumbered, num_word_columns, ngrams.parse(found, names))
+    assert (ours.matrix != multi_hot.encode(REVIEWS, num_word_columns, known).matrix).nnz == 0
 
 
 def test_an_unknown_word_ends_a_run() -> None:

@@ -45,7 +45,8 @@ def test_the_page_says_what_follows_from_the_two_files_of_predictions(
     changed = fixed + broken
     assert changed > 5
     tail = sum(math.comb(changed, k) for k in range(max(fixed, broken), changed + 1)) / 2**changed
-    assert f"{fixed} answers fixed, {broken} broken; McNemar's p-value {min(2 * tail, 1):.2g}:" in printed
+    assert f"{fixed} answers are right only now, {broken} were right only before;" in printed
+    assert f"McNemar's p-value {min(2 * tail, 1):.2g}:" in printed
     assert re.findall(r"(?:Positive|Negative): ([0-9.]+) → ([0-9.]+)", text)[0] in {
         (f"{old:.4f}", f"{new:.4f}") for old, new in zip(before["probability"], after["probability"], strict=True)
     }
@@ -82,7 +83,7 @@ def test_what_cannot_be_compared_is_said_in_a_line(
     predictions.unlink()  # it may be a link into the cache
     others.to_parquet(predictions)
     compare.main("HEAD")
-    assert "HEAD has other test reviews" in capsys.readouterr().out
+    assert "HEAD has different test reviews" in capsys.readouterr().out
     shutil.rmtree(clone.folder / ".dvc" / "cache")
     for revision, message in (("HEAD", "predictions.parquet of HEAD is not in DVC's cache"), ("none", "none")):
         with pytest.raises(UserError, match=rf"^[^\n]*{message}[^\n]*$"):

@@ -43,8 +43,8 @@ def test_dvc_yaml_is_complete() -> None:
         ("vectorize", "deps", "stages/storage.py", None, "vectorize: imports stages/storage.py, which is not among"),
         ("vectorize", "deps", None, "stages/train/loop.py", "vectorize: lists stages/train/loop.py among its deps,"),
         ("train", "deps", None, "stages/download", "train: lists stages/download/imdb.py among its deps, but does not"),
-        ("train", "params", "train", None, "train: reads the parameters train, which are not listed"),
-        ("download", "params", None, "train", "download: lists the parameters train, but reads none"),
+        ("train", "params", "train", None, "train: reads the section train of params.yaml, which is not listed"),
+        ("download", "params", None, "train", "download: lists the parameters train, but does not read such a section"),
     ],
 )
 def test_an_undeclared_or_unused_dependency_is_reported(
@@ -60,8 +60,8 @@ def test_an_undeclared_or_unused_dependency_is_reported(
         entries.append(added)
     yaml.dump(pipeline, tmp_path / "dvc.yaml")
     found = declared.problems(tmp_path)
-    assert any(line.startswith(problem) for line in found)
-    assert all(line.startswith(f"{stage}: ") for line in found)
+    assert any(line.startswith(f"dvc.yaml: {problem}") for line in found)
+    assert all(line.startswith(f"dvc.yaml: {stage}: ") for line in found)
 
 
 @pytest.mark.parametrize(("stage", "file"), [("vectorize", "data/raw"), ("evaluate", "results/history.csv")])
@@ -80,5 +80,9 @@ def test_an_unused_parameter_is_reported(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "stages", tmp_path / "stages")
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     for path in tmp_path.rglob("*.py"):
-        path.write_text(path.read_text().replace("settings.holdout_epochs", "20"))
-    assert declared.problems(tmp_path) == ["train: no module reads the parameter train.holdout_epochs"]
+        text = path.read_text().replace("settings.holdout_epochs", "20")
+        path.write_text(text.replace("settings.evaluate.threshold", "0.5"))
+    assert declared.problems(tmp_path) == [
+        "params.yaml: no stage reads train.holdout_epochs",
+        "params.yaml: no stage reads evaluate.threshold",
+    ]

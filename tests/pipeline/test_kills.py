@@ -112,7 +112,7 @@ def test_the_summary_counts_the_repaired_runs_and_the_failures(outcome: Outcome,
     table, success = kills.summary([outcome])
     cells = [f"{repaired} of 1" if kind == outcome.kill.signal else "0 of 0" for kind in kills.SIGNALS]
     assert f"| train | {' | '.join(cells)} |" in table
-    assert f"\n{repaired} repaired to the identical dvc.lock" in table
+    assert f"\n{repaired} repaired to identical files" in table
     assert success == well
 
 

@@ -274,9 +274,9 @@ def _read(descriptor: int) -> bytes:
     [
         (["--unknown"], "unrecognized arguments"),
         (["text", "--file", "a.txt"], "give texts or --file, not both"),
-        (["text", "--column", "body"], "--column goes with a --file that is a table"),
-        (["--file", "a.TXT", "--column", "body"], "--column goes with a --file that is a table"),
-        (["--column", "body"], "--column goes with a --file that is a table"),
+        (["text", "--column", "body"], "--text goes with a --file that is a table"),
+        (["--file", "a.TXT", "--column", "body"], "--text goes with a --file that is a table"),
+        (["--column", "body"], "--text goes with a --file that is a table"),
     ],
 )
 def test_wrong_arguments_print_the_usage(folder: Path, arguments: list[str], message: str) -> None:
