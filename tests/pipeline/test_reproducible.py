@@ -66,13 +66,12 @@ def test_verify_reproduces_the_committed_results(
     verified: Clone, reproduced: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """It runs every stage, although the project has a cache with all results, and the user has settings."""
+    """It runs every stage, although the project has a cache with all results, and the user has settings for Keras."""
     keras_home = tmp_path / "home" / ".keras"
     keras_home.mkdir(parents=True)
     settings = json.dumps({"backend": "jax", "floatx": "float16", "epsilon": 0.1})
     (keras_home / "keras.json").write_text(settings)
-    others = {"HOME": keras_home.parent, "KERAS_HOME": keras_home, "KERAS_BACKEND": "torch"}
-    for name, value in (others | {"TF_ENABLE_ONEDNN_OPTS": 1}).items():
+    for name, value in {"HOME": keras_home.parent, "KERAS_HOME": keras_home, "KERAS_BACKEND": "torch"}.items():
         monkeypatch.setenv(name, str(value))
     verified.dvc("config", "cache.dir", str(reproduced.folder / ".dvc" / "cache"))
     verified.commit("a shared cache")

@@ -1,5 +1,8 @@
 """The stage `train` as a whole."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +16,16 @@ from stages.contracts import model
 from stages.train import __main__ as train
 from stages.train import rows, weighting
 from stages.train.rows import RowRange
-from tests.conftest import write_features, write_params
+from tests.conftest import ROOT, write_features, write_params
 from tests.train.test_loop import features
+
+
+def test_settings_of_the_user_do_not_choose_other_kernels() -> None:
+    names = ["TF_ENABLE_ONEDNN_OPTS", "TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL"]
+    code = f"import os, stages.train; print([os.environ[name] for name in {names}])"
+    environment = {**os.environ, **dict.fromkeys(names, "1")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE)
+    assert done.stdout == b"['0', '0']\n"
 
 
 def test_log_count_ratios_do_not_see_the_labels_of_the_hold_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
