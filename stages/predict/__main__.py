@@ -68,7 +68,7 @@ def main(
     if texts and file:
         raise console.UsageError("give texts or --file, not both")
     is_table = file is not None and file != _STANDARD_INPUT and file.suffix.lower() != ".txt"
-    if column is not None and not is_table:
+    if column is not None and (file is None or file == _STANDARD_INPUT):
         raise console.UsageError("--text goes with a --file that is a table")
     if not texts and not file and sys.stdin.isatty():
         raise console.UsageError('give a text, such as "this film was just brilliant", or --file, or pipe lines in')

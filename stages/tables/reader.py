@@ -152,7 +152,7 @@ def _values(path: Path, content: BinaryIO, layout: Layout, stretch: Stretch | No
         return iter(())
     names, *dialect = layout.dialect(head)
     is_table = len(names) > 1 and layout.find(names, "text")
-    if path.suffix.lower() == ".txt" and "label" not in layout.parts and not is_table:
+    if path.suffix.lower() == ".txt" and "label" not in layout.parts and not is_table and layout.text is None:
         return ([line] for line in lines)
     has_header = not (layout.columns or (stretch and stretch.start))
     return _delimited(path, text, layout.choose(path, names), len(names), *dialect, header=has_header)

@@ -17,8 +17,8 @@ from stages.train import sparse
 def build(columns: int, settings: Train) -> keras.Sequential:
     """Build and compile the network, with new weights.
 
-    You can add any Keras layers after the first Dense layer, by whose kernel `stages.train.sparse` multiplies sparse
-    rows. `keras.models.load_model` reads the saved network without this project.
+    You can add any Keras layers but `Lambda` after the first Dense layer, whose kernel `stages.train.sparse` multiplies
+    with sparse rows. `keras.models.load_model` reads the saved network without this project.
 
     Args:
         columns: number of columns of the features.

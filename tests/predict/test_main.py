@@ -275,7 +275,7 @@ def _read(descriptor: int) -> bytes:
         (["--unknown"], "unrecognized arguments"),
         (["text", "--file", "a.txt"], "give texts or --file, not both"),
         (["text", "--column", "body"], "--text goes with a --file that is a table"),
-        (["--file", "a.TXT", "--column", "body"], "--text goes with a --file that is a table"),
+        (["--file", "-", "--text", "body"], "--text goes with a --file that is a table"),
         (["--column", "body"], "--text goes with a --file that is a table"),
     ],
 )

@@ -275,6 +275,13 @@ def test_a_folder_that_is_no_source_is_said() -> None:
         read(name="a")
 
 
+def test_a_table_may_be_called_txt() -> None:
+    Path("a.txt").write_text("id\tbody\n1\tgood\n")
+    assert [row.text for row in read(name="a.txt", text="body", parts=("text",))] == ["good"]
+    with pytest.raises(UserError, match=r"^a.txt has no column for the text"):
+        read(name="a.txt", text="review", parts=("text",))
+
+
 def test_plain_lines_are_texts() -> None:
     content = "\ufeffgood\r\n  naïve \u2028 \x85 still the same \nno end"
     Path("a.txt").write_bytes(content.encode())
