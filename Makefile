@@ -77,7 +77,7 @@ bench-read: install  ## Time `download` and `predict` on a file of reviews, on o
 ladder: install  ## Run the steps from the reference run to the best model: docs/experiments.md (ten minutes)
 	@$(BIN)/python -m benchmarks.ladder
 
-caching: install  ## Write docs/caching.md: which stages run after which change (five minutes)
+caching: install  ## Write docs/caching.md: which stages run after which change (seven minutes)
 	@$(BIN)/python -m checks.caching
 
 clean-cache: install  ## Remove the tokens that `download` keeps for the next run

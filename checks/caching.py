@@ -2,7 +2,7 @@
 
 Every row comes from the real pipeline, in a clone of HEAD, on the first available source of params.yaml: change one
 parameter, or add a comment to one module, run `dvc repro`, note the stages that ran, and undo the change. It takes
-about five minutes.
+about seven minutes.
 """
 
 import subprocess
