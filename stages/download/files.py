@@ -95,7 +95,8 @@ def _find(folder: Path, names: str | Sequence[str], key: str) -> list[Path]:
             reviews = [each for each in path.iterdir() if each.is_file() and not own.is_other(each.name)]
             matches = [each for each in reviews if each.name.lower().endswith(_SUFFIXES)]
             if others := [each.name for each in reviews if each not in matches]:
-                say(f"warning: {len(others):,} files in {path} are not read: {one_line(', '.join(sorted(others)))}")
+                plural = "s" * (len(others) > 1)
+                say(f"warning: {len(others):,} file{plural} in {path} not read: {one_line(', '.join(sorted(others)))}")
         else:
             matches = [path] if path.exists() else list(folder.glob(name))
         matches = [each for each in matches if each == path or (each.is_file() and not each.name.startswith("."))]

@@ -234,7 +234,7 @@ def test_files_are_given_by_name_folder_pattern_or_list(capsys: pytest.CaptureFi
     write("train.jsonl", sorted_by_label(4, 4))
     for test in ("some", "some/*.jsonl", ["some/b.jsonl", "some/a.jsonl"], ["some", "some/a.*"]):
         assert [label for _, label in decoded(load(test=test))["test"]] == [0, 1]
-        assert ("1 files in some are not read: notes.md" in capsys.readouterr().out) == (
+        assert ("warning: 1 file in some not read: notes.md\n" in capsys.readouterr().out) == (
             "some" in (test if isinstance(test, list) else [test])
         )
     assert [label for _, label in decoded(load(test=["some", "c.jsonl"]))["test"]] == [1, 0, 1]
