@@ -5,7 +5,7 @@ import os
 # TensorFlow reads these variables when it is imported. The results of oneDNN, and of its matrix product, differ between
 # processors in the last bits, so both are off, whatever you have set.
 os.environ |= {"TF_ENABLE_ONEDNN_OPTS": "0", "TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL": "0"}
-# These decide how long it takes. Variables that are already set keep their values.
+# These decide how long training takes. Variables that are already set keep their values.
 for _name, _value in {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     # TensorFlow keeps memory for reuse. Otherwise, it gets the memory for each large tensor anew from the system, which

@@ -27,7 +27,10 @@ def test_losses_agree_with_keras(name: str, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("loss", [keras.losses.BinaryCrossentropy(label_smoothing=0.1), keras.losses.log_cosh])
+@pytest.mark.parametrize(
+    "loss",
+    [keras.losses.BinaryCrossentropy(label_smoothing=0.1), keras.losses.Tversky(), keras.losses.log_cosh],
+)
 def test_other_losses_are_computed_by_keras_with_a_warning(loss: Any, capsys: pytest.CaptureFixture[str]) -> None:
     config = keras.losses.serialize(loss)
     np.testing.assert_allclose(per_row(config, LABELS, PROBABILITIES), by_keras(loss), rtol=1e-6)

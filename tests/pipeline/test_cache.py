@@ -21,7 +21,7 @@ def _content(path: Path) -> dict[Path, bytes]:
 
 
 def test_a_changed_module_or_parameter_reruns_the_stages_that_use_it_and_undoing_it_none(clone: Clone) -> None:
-    """The change is a layer that only Keras computes."""
+    """The changed module adds a layer that only Keras computes."""
     for path in ("README.md", "stages/console.py", "stages/params.py", "stages/predict/show.py"):
         with (clone.folder / path).open("a") as file:
             file.write("# changed\n")
@@ -31,15 +31,16 @@ def test_a_changed_module_or_parameter_reruns_the_stages_that_use_it_and_undoing
     last = "    network.add(keras.layers.Dense(1, "
     assert source.count(last) == 1
     module.write_text(source.replace(last, f"    network.add(keras.layers.LayerNormalization())\n{last}"))
-    clone.set({"train": {"l2": 0.001}})
+    clone.set({"vectorize": {"num_words": 300}})
     printed = clone.dvc("repro")
-    assert [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running")] == ["train", "evaluate"]
+    ran = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running")]
+    assert ran == ["vectorize", "train", "evaluate"]
     assert "LayerNormalization" in printed
     predictions = clone.table("results/predictions.parquet")["probability"]
     rows = scipy.sparse.load_npz(clone.folder / "data/features/test/part-00000.npz").toarray()
     expected = keras.models.load_model(clone.folder / "models/model.keras").predict(rows, verbose=0)[:, 0]
     np.testing.assert_allclose(predictions, expected, atol=1e-6)
-    assert "train.l2" in clone.dvc("params", "diff")
+    assert "vectorize.num_words" in clone.dvc("params", "diff")
     assert "test.loss" in clone.dvc("metrics", "diff")
     module.write_text(source)
     clone.run("git", "checkout", "--quiet", "params.yaml")

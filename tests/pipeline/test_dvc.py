@@ -50,11 +50,11 @@ def test_dvc_shows_metrics_stages_and_plots(clone: Clone) -> None:
 
 
 def test_an_experiment_runs_with_changed_parameters(clone: Clone) -> None:
-    printed = clone.dvc("exp", "run", "-S", "evaluate.threshold=0.625", "--name", "careful")
-    assert [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running")] == ["evaluate"]
+    printed = clone.dvc("exp", "run", "-S", "train.batch_size=256", "--name", "large")
+    assert [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running")] == ["train", "evaluate"]
     table = clone.dvc("exp", "show", "--csv")
-    assert "careful" in table
-    assert "0.625" in table
+    assert "large" in table
+    assert "256" in table
 
 
 def test_there_are_figures_and_predictions(reproduced: Clone) -> None:
@@ -170,6 +170,7 @@ def history_of(clone: Clone) -> list[dict[str, str]]:
 def test_a_users_mistake_is_an_error_without_a_traceback_and_changes_nothing(clone: Clone) -> None:
     before = clone.run("git", "status", "--porcelain").stdout
     mistakes: list[tuple[dict[str, dict[str, object]], str]] = [
+        ({"train": {"optimizer": "adma"}}, "error: params.yaml: train.optimizer is 'adma'"),
         ({"train": {"batch_size": 0}}, "error: params.yaml: train.batch_size is 0"),
         ({"data": {"sources": ["imdb"]}}, "error: the source imdb is not available"),
     ]

@@ -40,8 +40,11 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 @pytest.mark.parametrize(
     "kill",
     [
+        Kill("download", SIGKILL, "group", 0.6, "data/raw"),
         Kill("download", SIGTERM, "stage", 0.3, "data/raw"),
+        Kill("download", SIGINT, "group", 0.5, "data/raw"),
         Kill("vectorize", SIGKILL, "stage", 0.5, "data/features"),
+        Kill("vectorize", SIGTERM, "group", 0.5),
         Kill("vectorize", SIGINT, "group", 0.2, "data/features"),
         Kill("train", SIGKILL, "group", 0.5, "models/model.keras"),
         Kill("train", SIGTERM, "stage", 0.5, "results/history.csv"),

@@ -63,7 +63,7 @@ def box(element: Locator) -> FloatRect:
     return found
 
 
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("width", [320, 390, 1280])
 def test_each_chart_is_drawn_with_its_title_and_labels_and_nothing_is_cut_off_covered_or_too_small(
     browser: Browser, plots: Plots, width: int
 ) -> None:
